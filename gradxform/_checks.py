@@ -1,0 +1,168 @@
+"""The checks of arguments, and the wording of every error: argument, value, remedy.
+
+Numbers are checked. Traced arrays and schedules pass: what they will be is not known yet.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_number(value: Any) -> bool:
+  """Whether ``value`` is a Python number (a ``bool`` is not)."""
+  return isinstance(value, (int, float, complex, np.number)) and not isinstance(value, bool)
+
+
+def is_array(value: Any) -> bool:
+  """Whether ``value`` is an array of JAX or NumPy, traced or not."""
+  return isinstance(value, (jax.Array, np.ndarray))
+
+
+def _known(transform: str, name: str, value: Any) -> float | None:
+  """The value as a float where it is known now; ``None`` for schedules and traced arrays."""
+  wanted = f"`{transform}({name}=...)` must be a number, a scalar array or a schedule"
+  if is_array(value):
+    if jnp.shape(value) != ():
+      raise ValueError(
+        f"{wanted}, got an array of shape {jnp.shape(value)}. "
+        f"For a population, `jax.vmap({transform})` over the values."
+      )
+    if not jnp.issubdtype(value.dtype, jnp.floating) and not jnp.issubdtype(value.dtype, jnp.integer):
+      raise TypeError(f"{wanted}, got an array of {value.dtype}.")
+    return None if isinstance(value, jax.core.Tracer) else float(value)
+  if is_number(value) and not isinstance(value, complex):
+    return float(value)
+  if callable(value):
+    return None
+  raise TypeError(f"{wanted}, got {value!r}.")
+
+
+def _require(holds: Callable[[float], bool], wanted: str, transform: str, **arguments: Any) -> None:
+  for name, value in arguments.items():
+    known = _known(transform, name, value)
+    if known is not None and not holds(known):
+      raise ValueError(f"`{transform}({name}=...)` must be {wanted}, got {value!r}.")
+
+
+def check_number(transform: str, **arguments: Any) -> None:
+  """Each argument is a finite number, or an array or schedule of them."""
+  _require(math.isfinite, "a finite number", transform, **arguments)
+
+
+def check_fraction(transform: str, **arguments: Any) -> None:
+  """Each argument lies in [0, 1)."""
+  _require(lambda value: 0.0 <= value < 1.0, "in [0, 1)", transform, **arguments)
+
+
+def check_unit_interval(transform: str, **arguments: Any) -> None:
+  """Each argument lies in [0, 1], both ends included."""
+  _require(lambda value: 0.0 <= value <= 1.0, "in [0, 1]", transform, **arguments)
+
+
+def check_not_negative(transform: str, **arguments: Any) -> None:
+  """Each argument is finite and at least 0."""
+  _require(lambda value: 0.0 <= value < math.inf, "finite and at least 0", transform, **arguments)
+
+
+def check_positive(transform: str, **arguments: Any) -> None:
+  """Each argument is greater than 0; infinity, a bound that never binds, is allowed."""
+  _require(lambda value: value > 0.0, "greater than 0", transform, **arguments)
+
+
+def check_integer(transform: str, *, minimum: int, maximum: int | None = None, **arguments: Any) -> None:
+  """Each argument is a Python integer within the bounds; it shapes the program."""
+  wanted = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+  for name, value in arguments.items():
+    if not isinstance(value, int) or isinstance(value, bool):
+      raise TypeError(f"`{transform}({name}=...)` must be a Python integer, got {value!r}.")
+    if value < minimum or (maximum is not None and value > maximum):
+      raise ValueError(f"`{transform}({name}=...)` must be {wanted}, got {value!r}.")
+
+
+def check_transform(combinator: str, name: str, value: Any) -> None:
+  """The argument is a gradient transformation, ours or Optax's."""
+  if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
+    hint = f" Call it first: `{value.__name__}(...)`." if hasattr(value, "__name__") else ""
+    raise TypeError(
+      f"`{combinator}({name}=...)` must be a gradient transformation, "
+      f"with `init` and `update`, got {value!r}.{hint}"
+    )
+
+
+def check_real(transform: str, u: Any) -> None:
+  """The updates are real: the rule compares them, and complex numbers have no order."""
+  if jnp.iscomplexobj(u):
+    raise TypeError(
+      f"`{transform}` is not defined for complex updates, got {u.dtype}. "
+      "Split them with `optax.contrib.split_real_and_imaginary`, or take `absolute()` first."
+    )
+
+
+def check_leaves(what: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]]) -> None:
+  """Every leaf is an array (or number) of floating-point or complex type."""
+  for index, leaf in enumerate(leaves):
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None:
+      dtype = jnp.result_type(leaf) if is_number(leaf) or isinstance(leaf, bool) else type(leaf).__name__
+    if not isinstance(dtype, str) and jnp.issubdtype(dtype, jnp.inexact):
+      continue
+    raise TypeError(
+      f"{what} {paths()[index]!r} has dtype {dtype}; gradients and parameters must be "
+      "floating-point or complex arrays. Keep other leaves out of the tree, put `None` in "
+      "their place, or wrap the transform in `optax.masked`."
+    )
+
+
+def check_shapes(updates: Sequence[Any], params: Sequence[Any], paths: Callable[[], Sequence[str]]) -> None:
+  """Every update has its parameter's shape, and is not complex where that is real."""
+  for index, (update, param) in enumerate(zip(updates, params, strict=True)):
+    if np.shape(update) != np.shape(param):
+      raise ValueError(
+        f"the update of {paths()[index]!r} has shape {np.shape(update)}, its parameter has "
+        f"shape {np.shape(param)}. Pass the gradient with respect to these parameters."
+      )
+    if jnp.iscomplexobj(update) and not jnp.iscomplexobj(param):
+      raise TypeError(
+        f"the update of {paths()[index]!r} is complex ({jnp.result_type(update)}), its parameter "
+        f"is real ({jnp.result_type(param)}). Take its real part before `update`."
+      )
+
+
+def tree_mismatch(what: str, expected: Any, got: Any) -> ValueError:
+  """The error for a tree whose structure is not that of the updates."""
+  return ValueError(
+    f"{what} must have the tree structure of the updates, {expected}, got {got}. "
+    "Pass trees made from the same parameters."
+  )
+
+
+def state_mismatch(expected: Iterable[str], got: Iterable[str]) -> ValueError:
+  """The error for a state that another expression has made."""
+  return ValueError(
+    f"the state must have the entries {sorted(expected)}, got {sorted(got)}. "
+    "It was made by another transform: make it with `init` of this one."
+  )
+
+
+def missing_params(transform: str) -> ValueError:
+  """The error for an update without the parameters that a rule reads."""
+  return ValueError(f"`{transform}` needs the parameters: pass `params` to `update`.")
+
+
+def missing_extra(transform: str, name: str) -> ValueError:
+  """The error for an update without an extra argument that a rule reads."""
+  return ValueError(
+    f"`{transform}` needs the extra argument `{name}`: pass `{name}=...` to `update` or `step`."
+  )
+
+
+def not_a_scalar(transform: str, name: str, shape: tuple[int, ...]) -> ValueError:
+  """The error for a hyperparameter that is an array of many values when a step is made."""
+  return ValueError(
+    f"`{transform}({name}=...)` must be a scalar, got an array of shape {shape}. "
+    "A population of optimizers runs under `jax.vmap`: `jax.vmap(train)(population)`."
+  )

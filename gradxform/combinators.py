@@ -1,0 +1,453 @@
+"""Combinators: transforms made of transforms."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from gradxform._checks import check_transform
+from gradxform.core import named, stages_of
+from gradxform.parts import (
+  Chain,
+  Compound,
+  Flow,
+  Here,
+  Like,
+  Part,
+  Scope,
+  State,
+  Step,
+  child_state,
+  gather,
+  is_by_leaf,
+  number,
+)
+from gradxform.rules import LeafRule
+from gradxform.tree import computing_dtype
+
+__all__ = [
+  "add", "chain", "divide", "feedback", "graft", "identity", "multiply", "previous", "share",
+  "shared", "subtract",
+]  # fmt: skip
+
+
+@named
+def identity() -> Part:
+  """Passes the updates on unchanged: the unit of `chain`.
+
+      u ← u
+
+  >>> identity()
+  identity()
+  """
+  return Chain([])
+
+
+@named
+def chain(*stages: Any, **named_stages: Any) -> Part:
+  """Applies transforms one after the other.
+
+      u ← stageₙ(… stage₂(stage₁(u)))
+
+  Args:
+    *stages: transforms, ours or Optax's. The stages of a chain inside dissolve into this one.
+    **named_stages: further stages, whose state is kept under the given name.
+
+  State: a dict of the stages' states by the stages' names, ``name_2`` for the second of a name.
+  Stages without state leave no trace.
+
+  Source: `optax.chain`, whose state is a tuple with an entry for every stage.
+
+  >>> from gradxform import scale, trace
+  >>> chain(trace(0.9), scale(-0.1))
+  chain(trace(decay=0.9), scale(step_size=-0.1))
+  """
+  everything = []
+  for index, stage in enumerate(stages):
+    check_transform("chain", f"stages[{index}]", stage)
+    everything.extend(stages_of(stage))
+  for name, stage in named_stages.items():
+    check_transform("chain", name, stage)
+    everything.extend(stages_of(stage, name))
+  return Chain(everything)
+
+
+class FanOut(Compound):
+  """Parts that get the same updates; their results are combined leaf by leaf."""
+
+  def __init__(self, children: Sequence[tuple[str | None, Chain]], combine: Callable[..., Any], scope: Scope):
+    super().__init__(children)
+    self.combine = combine
+    self.scope = max(self.scope, scope)
+    self.delayed = all(part.delayed for _, part in children)
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    started = [part.start(like) for _, part in self.children]
+    slots = tuple(slot for own, _ in started for slot in own)
+    return slots, _combined([flows for _, flows in started])
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    divided = zip(self.children, self.divided(slots), values, strict=True)
+    results = [part.apply(u, own, prepared, here) for (_, part), own, prepared in divided]
+    return self.join([out for out, _ in results]), tuple(slot for _, own in results for slot in own)
+
+  def join(self, outs: Sequence[Any]) -> Any:
+    dtype = computing_dtype(*outs)
+    return self.combine(*(out.astype(dtype) for out in outs))
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    started = [part.init(flow, treedef) for _, part in self.children]
+    flows = zip(*(out for _, out in started), strict=True)
+    return gather(self.children, [own for own, _ in started]), [_combined(row) for row in flows]
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    results = [part.update(flow, child_state(state, key), step) for key, part in self.children]
+    outs = zip(*(out for out, _ in results), strict=True)
+    return [self.join(row) for row in outs], gather(self.children, [own for _, own in results])
+
+
+def _combined(likes: Sequence[Like]) -> Like:
+  dtype = likes[0].dtype
+  for like in likes[1:]:
+    dtype = jnp.promote_types(dtype, like.dtype)
+  return dataclasses.replace(likes[0], shape=jnp.broadcast_shapes(*(k.shape for k in likes)), dtype=dtype)
+
+
+def _fan_out(combinator: str, combine: Callable[..., Any], *, scope: Scope = Scope.ELEMENTWISE, **parts: Any) -> Part:
+  """A fan-out whose parts keep their states under their names."""
+  children = []
+  for name, part in parts.items():
+    check_transform(combinator, name, part)
+    children.append((name, Chain(stages_of(part))))
+  return FanOut(children, combine, scope)
+
+
+def _merged_fan_out(combinator: str, combine: Callable[..., Any], parts: Sequence[Any], named_parts: Any) -> Part:
+  """A fan-out whose parts share one namespace of stages, but for those that were given a name."""
+  if not parts and not named_parts:
+    raise ValueError(f"`{combinator}()` needs at least one part: pass transforms.")
+  groups = []
+  for index, part in enumerate(parts):
+    check_transform(combinator, f"parts[{index}]", part)
+    groups.append(stages_of(part))
+  for name, part in named_parts.items():
+    check_transform(combinator, name, part)
+    groups.append(stages_of(part, name))
+  keys = iter(number([stage for group in groups for stage in group]))
+  children = [(None, Chain(group, [next(keys) for _ in group])) for group in groups]
+  return FanOut(children, combine, Scope.ELEMENTWISE)
+
+
+def _quotient(numerator: Any, divisor: Any) -> Any:
+  empty = divisor == 0
+  return jnp.where(empty, 0, numerator / jnp.where(empty, 1, divisor))
+
+
+@named
+def divide(numerator: Any, *, by: Any) -> Part:
+  """Divides the result of one transform by that of another; both get the same updates.
+
+      u ← numerator(u) / by(u),   0 where by(u) = 0
+
+  Args:
+    numerator: a transform, ours or Optax's.
+    by: the transform that gives the divisor.
+
+  State: ``numerator`` and ``by``, each a dict of stages as in `chain`.
+
+  >>> from gradxform import absolute
+  >>> divide(identity(), by=absolute())
+  divide(identity(), by=absolute())
+  """
+  return _fan_out("divide", _quotient, numerator=numerator, by=by)
+
+
+@named
+def add(*parts: Any, **named_parts: Any) -> Part:
+  """Adds the results of transforms that get the same updates.
+
+      u ← part₁(u) + part₂(u) + …
+
+  Args:
+    *parts: transforms, ours or Optax's.
+    **named_parts: further parts, whose state is kept under the given name.
+
+  State: the stages of all parts in one dict, named as in `chain`.
+
+  >>> from gradxform import scale, trace
+  >>> add(identity(), chain(trace(0.9), scale(0.9)))
+  add(identity(), chain(trace(decay=0.9), scale(step_size=0.9)))
+  """
+  return _merged_fan_out("add", lambda *us: sum(us[1:], start=us[0]), parts, named_parts)
+
+
+@named
+def subtract(minuend: Any, subtrahend: Any) -> Part:
+  """Subtracts the result of one transform from that of another; both get the same updates.
+
+      u ← minuend(u) − subtrahend(u)
+
+  Args:
+    minuend: a transform, ours or Optax's.
+    subtrahend: the transform whose result is taken away.
+
+  State: the stages of both parts in one dict, named as in `chain`.
+  """
+  return _merged_fan_out("subtract", lambda a, b: a - b, (minuend, subtrahend), {})
+
+
+def _product(*us: Any) -> Any:
+  product = us[0]
+  for u in us[1:]:
+    product = product * u
+  return product
+
+
+@named
+def multiply(*parts: Any, **named_parts: Any) -> Part:
+  """Multiplies, element by element, the results of transforms that get the same updates.
+
+      u ← part₁(u) · part₂(u) · …
+
+  Args:
+    *parts: transforms, ours or Optax's.
+    **named_parts: further parts, whose state is kept under the given name.
+
+  State: the stages of all parts in one dict, named as in `chain`.
+  """
+  return _merged_fan_out("multiply", _product, parts, named_parts)
+
+
+def _grafted(direction: Any, magnitude: Any) -> Any:
+  norm = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(direction))))
+  wanted = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(magnitude))))
+  return direction * jnp.where(norm == 0, 0, wanted / jnp.where(norm == 0, 1, norm))
+
+
+@named
+def graft(direction: Any, *, magnitude: Any) -> Part:
+  """Gives the direction of one transform the norm of another, array by array.
+
+      u ← d · ‖m‖ / ‖d‖,   d = direction(u), m = magnitude(u);   0 where ‖d‖ = 0
+
+  Args:
+    direction: a transform, ours or Optax's.
+    magnitude: the transform whose norm is taken.
+
+  State: ``direction`` and ``magnitude``, each a dict of stages as in `chain`.
+
+  Source: Agarwal et al. 2020, “Disentangling Adaptive Gradient Methods from Learning Rates”,
+  https://arxiv.org/abs/2002.11803.
+  """
+  return _fan_out("graft", _grafted, scope=Scope.PER_ARRAY, direction=direction, magnitude=magnitude)
+
+
+class SharedValue(Part):
+  """Stands for the value of a name that a `share` around it defines."""
+
+  def __init__(self, name: str):
+    self.name = name
+    self.free = frozenset([name])
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    value = like.shared.get(self.name, like)
+    return (), dataclasses.replace(like, shape=value.shape, dtype=value.dtype)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    del u, slots, values
+    return here.shared[self.name], ()
+
+
+class Share(Compound):
+  """Parts computed once under names, and the body that reads them."""
+
+  def __init__(self, children: Sequence[tuple[str, Chain]]):
+    super().__init__(children)
+    *definitions, (_, body) = children
+    self.free, defined = frozenset(), frozenset()
+    for name, part in definitions:
+      self.free |= part.free - defined
+      defined |= {name}
+    self.free |= body.free - defined
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    slots, out, outer = [], like, like.shared
+    for name, part in self.children:
+      own, out = part.start(like)
+      slots.extend(own)
+      like = dataclasses.replace(like, shared={**like.shared, name or "": out})
+    return tuple(slots), dataclasses.replace(out, shared=outer)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    out, new = u, []
+    for (name, part), own, prepared in zip(self.children, self.divided(slots), values, strict=True):
+      out, kept = part.apply(u, own, prepared, here)
+      new.extend(kept)
+      here = here._replace(shared={**here.shared, name: out})
+    return out, tuple(new)
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    states, out, likes = [], list(flow), list(flow)
+    for name, part in self.children:
+      own, out = part.init(likes, treedef)
+      states.append(own)
+      likes = [
+        dataclasses.replace(k, shared={**k.shared, name or "": o}) for k, o in zip(likes, out, strict=True)
+      ]
+    restored = [dataclasses.replace(o, shared=k.shared) for o, k in zip(out, flow, strict=True)]
+    return gather(self.children, states), restored
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    states, out = [], flow
+    for name, part in self.children:
+      out, own = part.update(flow, child_state(state, name), step)
+      states.append(own)
+      step = dataclasses.replace(step, shared={**step.shared, name or "": out})
+    return out, gather(self.children, states)
+
+
+@named
+def share(body: Any, **parts: Any) -> Part:
+  """Computes parts once, under names, for use in several places of an expression.
+
+      let name = part(u) in body(u)
+
+  Args:
+    body: a transform in which ``shared("name")`` stands for the value of the part of that name.
+    **parts: the parts, computed in order, each from the same updates; a later one may use an
+      earlier one.
+
+  State: that of each part under its name, and that of the body under ``body``.
+
+  Raises:
+    ValueError: if no part is given, or one is called ``body``.
+
+  >>> from gradxform import moving_average
+  >>> share(subtract(identity(), shared("m")), m=moving_average(0.9))
+  share(subtract(identity(), shared(name='m')), m=moving_average(decay=0.9, initial=0.0))
+  """
+  check_transform("share", "body", body)
+  if not parts:
+    raise ValueError("`share(body)` needs a part to share: write `share(body, name=part)`.")
+  children = []
+  for name, part in parts.items():
+    check_transform("share", name, part)
+    children.append((name, Chain(stages_of(part))))
+  return Share([*children, ("body", Chain(stages_of(body)))])
+
+
+@named
+def shared(name: str) -> Part:
+  """Stands for the value that a `share` around it computes under this name; ignores its input.
+
+      u ← value of the part called name
+
+  Args:
+    name: the name of a part of a `share` around it.
+  """
+  if not isinstance(name, str):
+    raise TypeError(f"`shared(name=...)` must be the name of a shared part, got {name!r}.")
+  return SharedValue(name)
+
+
+class Previous(LeafRule):
+  """A filter that emits the value that its slot had before the step."""
+
+  delayed = True
+
+  def __init__(self, inner: LeafRule):
+    self.__dict__.update(inner.__dict__)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    _, new = super().apply(u, slots, values, here)
+    return slots[0].astype(computing_dtype(slots[0])), new
+
+
+@named
+def previous(inner: Any) -> Part:
+  """Emits a filter's value from before this step, so that it does not depend on the present input.
+
+      emits m of step t − 1;  m ← inner(u)
+
+  Args:
+    inner: a filter, a transform whose output is its one slot: `moving_average`, `trace`,
+      `running_sum`, `running_max`, `decayed_max`.
+
+  State: that of ``inner``.
+
+  >>> from gradxform import moving_average
+  >>> previous(moving_average(0.9))
+  previous(moving_average(decay=0.9, initial=0.0))
+  """
+  check_transform("previous", "inner", inner)
+  stages = stages_of(inner)
+  if len(stages) != 1 or not (isinstance(stages[0][1], LeafRule) and stages[0][1].is_filter):
+    raise ValueError(
+      f"`previous(inner=...)` must be a filter, such as `moving_average(0.9)`, got {inner!r}. "
+      "Put what comes after the filter outside: `chain(previous(filter), ...)`."
+    )
+  (name, part), = stages
+  return Chain([(name, Previous(part))])
+
+
+class Feedback(Compound):
+  """A part whose input is the output of this one, used from before the present step."""
+
+  def __init__(self, statistic: Chain):
+    super().__init__([(None, statistic)])
+    self.statistic = statistic
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    slots, _ = self.statistic.start(like)
+    return slots, like
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    factor, _ = self.statistic.apply(jnp.zeros_like(u), slots, values[0], here)
+    u = u * factor.astype(u.dtype)
+    _, new = self.statistic.apply(u, slots, values[0], here)
+    return u, new
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    state, _ = self.statistic.init(flow, treedef)
+    return state, list(flow)
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    factors, _ = self.statistic.update([jnp.zeros_like(u) for u in flow], state, step)
+    flow = [u * factor.astype(u.dtype) for u, factor in zip(flow, factors, strict=True)]
+    return flow, self.statistic.update(flow, state, step)[1]
+
+
+@named
+def feedback(statistic: Any) -> Part:
+  """Multiplies the updates by a statistic of what came out of here at earlier steps.
+
+      uₜ ← uₜ · statistic(u₁, …, uₜ₋₁)
+
+  Args:
+    statistic: a transform that does not depend on its present input: it has a `previous` filter.
+
+  State: that of ``statistic``.
+
+  Source: the second factor of Adadelta, Zeiler 2012, Algorithm 1, https://arxiv.org/abs/1212.5701.
+  """
+  check_transform("feedback", "statistic", statistic)
+  part = Chain(stages_of(statistic))
+  if not part.delayed:
+    raise ValueError(
+      f"`feedback(statistic=...)` must not depend on its present input, got {statistic!r}. "
+      "Emit its filter's earlier value: `previous(moving_average(...))`."
+    )
+  return Feedback(part)

@@ -1,0 +1,24 @@
+"""Optimizers: each a named expression that ends in a learning rate."""
+
+from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
+from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
+from gradxform.optimizers._descent import momentum, nesterov, sgd
+
+__all__ = [
+  # gradient descent
+  "momentum",
+  "nesterov",
+  "sgd",
+  # a step size for each element
+  "adadelta",
+  "adagrad",
+  "centered_rmsprop",
+  "rmsprop",
+  # Adam and its kin
+  "adam",
+  "adamax",
+  "adamw",
+  "amsgrad",
+  "nadam",
+  "nadamw",
+]

@@ -1,0 +1,273 @@
+"""The three lifts: from a rule, the maths of one array, to a transform of pytrees.
+
+A rule is pure maths, `rule(u, *slots, **asked) -> (u, *slots)` (`-> u` if it has no slots). It gets
+by keyword what it asks for by name: its hyperparameters, ``param``, ``count``, a value computed
+`once`, or an extra argument of `update` (``value``, ``hessian_diagonal``, ``key``, …). The lift
+alone knows of pytrees, dtypes, counts and schedules.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradxform import _checks
+from gradxform.core import Hyperparameter, named
+from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
+from gradxform.tree import computing_dtype, real_dtype
+
+__all__ = ["Slot", "after", "as_real", "elementwise", "per_array", "whole_tree"]
+
+Rule = Callable[..., Any]
+Once = Mapping[str, Callable[..., Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+  """What a rule keeps for each array.
+
+  Attributes:
+    initial: the value it starts with: a number, an array, or a schedule, read at count 0.
+    shape: its shape from that of the array; the same if not given.
+  """
+
+  initial: Hyperparameter = 0.0
+  shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+
+
+def as_real(like: Like) -> Like:
+  """What flows on from a rule whose result is real, such as a square."""
+  return dataclasses.replace(like, dtype=real_dtype(like.dtype))
+
+
+def after(function: Callable[[Any], Any], hyperparameter: Any) -> Any:
+  """A function of a hyperparameter: of its value, or of what its schedule gives.
+
+  >>> after(lambda b: 1 - b, 0.75)
+  0.25
+  """
+  if callable(hyperparameter):
+    return lambda count: function(hyperparameter(count))
+  return function(hyperparameter)
+
+
+def _asked(rule: Rule) -> tuple[str, ...]:
+  parameters = inspect.signature(rule).parameters.values()
+  return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def _at(value: Any, count: Any) -> Any:
+  return value(count) if callable(value) else value
+
+
+class _Prepared(Part):
+  """What the lifts share: hyperparameters, scalars, and values computed once for each step."""
+
+  def __init__(self, name: str, rule: Rule, once: Once, scalars: Mapping[str, float], hyperparameters: Any):
+    self.name, self.rule, self.once, self.initial_scalars = name, rule, once, scalars
+    self.hyperparameters = hyperparameters
+    self.scalars = tuple((scalar,) for scalar in scalars)
+    self.asked = _asked(rule)
+    known = {"count", *hyperparameters, *once, *scalars}
+    asked = {n for function in (rule, *once.values()) for n in _asked(function)}
+    self.reads = frozenset(asked - known)
+
+  def start_scalars(self) -> tuple[Any, ...]:
+    return tuple(jnp.asarray(value, jnp.result_type(float)) for value in self.initial_scalars.values())
+
+  def prepare(self, scalars: tuple[Any, ...], step: Step) -> tuple[Any, tuple[Any, ...]]:
+    known: dict[str, Any] = {"count": step.count}
+    for name, value in self.hyperparameters.items():
+      known[name] = _at(value, step.count)
+      if np.shape(known[name]) != ():
+        raise _checks.not_a_scalar(self.name, name, np.shape(known[name]))
+    for name in self.reads:
+      if name == "param" and step.params is None:
+        raise _checks.missing_params(self.name)
+      if name != "param" and name not in step.extra:
+        raise _checks.missing_extra(self.name, name)
+      if name not in ("param", "key") and not step.is_per_leaf(name):
+        known[name] = step.extra[name]
+    known.update(zip(self.initial_scalars, scalars, strict=True))
+    for name, function in self.once.items():
+      known[name] = function(**{n: known[n] for n in _asked(function)})
+    kept = tuple(
+      jnp.asarray(known[name], old.dtype) for name, old in zip(self.initial_scalars, scalars, strict=True)
+    )
+    return {name: known[name] for name in self.asked if name in known}, kept
+
+
+class LeafRule(_Prepared):
+  """A rule for one leaf as a part."""
+
+  def __init__(
+    self, scope: Scope, slots: Mapping[str, Slot], output: Callable[[Like], Like], is_filter: bool, *rest: Any
+  ):
+    super().__init__(*rest)
+    self.scope, self.initial_slots, self.output, self.is_filter = scope, slots, output, is_filter
+    self.slots = tuple((slot,) for slot in slots)
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    first, flows_on = np.zeros((), np.int32), self.output(like)
+    kept = flows_on if self.is_filter else like
+    slots = tuple(
+      kept.full(_at(slot.initial, first), None if slot.shape is None else slot.shape(like.shape))
+      for slot in self.initial_slots.values()
+    )
+    return slots, flows_on
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    dtype = computing_dtype(u, *slots)
+    asked = {name: _in(value, real_dtype(dtype)) for name, value in values.items()}
+    for name in self.asked:
+      if name == "param":
+        asked[name] = jnp.asarray(here.param, computing_dtype(here.param, u))
+      elif name in here.extra:
+        value = here.extra[name]
+        asked[name] = value if name == "key" else jnp.asarray(value, computing_dtype(value, u))
+    out = self.rule(u.astype(dtype), *(slot.astype(computing_dtype(slot, dtype)) for slot in slots), **asked)
+    if not self.slots:
+      return out, ()
+    u, *new = out
+    return u, tuple(self._kept(n, s, path) for n, s, path in zip(new, slots, self.slots, strict=True))
+
+  def _kept(self, new: Any, slot: Any, path: tuple[str, ...]) -> Any:
+    if new.shape != slot.shape:
+      raise ValueError(
+        f"`{self.name}`: the slot {path[0]!r} has shape {slot.shape}, its new value {new.shape}. "
+        "Pass updates of the parameters from which `init` made the state."
+      )
+    if jnp.iscomplexobj(new) and not jnp.iscomplexobj(slot):
+      raise TypeError(
+        f"`{self.name}`: the slot {path[0]!r} is real ({slot.dtype}), its new value complex ({new.dtype}). "
+        "Pass updates of the parameters from which `init` made the state."
+      )
+    return new.astype(slot.dtype)
+
+
+class TreeRule(_Prepared):
+  """A rule for whole trees as a part."""
+
+  scope = Scope.WHOLE_TREE
+
+  def __init__(self, slots: Mapping[str, Slot], *rest: Any):
+    super().__init__(*rest)
+    self.initial_slots = slots
+    self.slots = tuple((slot,) for slot in slots)
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    return tuple(like.full(_at(s.initial, np.int32(0))) for s in self.initial_slots.values()), like
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    values, scalars = self.prepare(tuple(get(state, path) for path in self.scalars), step)
+    if "param" in self.asked:
+      values["param"] = step.treedef.unflatten(step.params)
+    for name in self.asked:
+      if step.is_per_leaf(name) or name == "key":
+        values[name] = step.extra[name]
+    slots = [get(state, path) for path in self.slots]
+    out = self.rule(step.treedef.unflatten(flow), *slots, **values)
+    updates, *new = out if self.slots else (out,)
+    kept = [jax.tree.map(lambda n, s: n.astype(s.dtype), n, s) for n, s in zip(new, slots, strict=True)]
+    names = [*self.initial_slots, *self.initial_scalars]
+    return step.leaves(updates, ("updates",)), dict(zip(names, [*kept, *scalars], strict=True))
+
+
+def _in(value: Any, dtype: Any) -> Any:
+  """A hyperparameter in the computing dtype; Python numbers and counts stay what they are."""
+  floating = _checks.is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
+  return jnp.asarray(value, dtype) if floating else value
+
+
+def _slots(slots: Sequence[str] | Mapping[str, Any]) -> dict[str, Slot]:
+  if not isinstance(slots, Mapping):
+    return {name: Slot() for name in slots}
+  return {name: slot if isinstance(slot, Slot) else Slot(slot) for name, slot in slots.items()}
+
+
+def _unchanged(like: Like) -> Like:
+  return like
+
+
+@named
+def elementwise(
+  name: str,
+  rule: Rule,
+  slots: Sequence[str] | Mapping[str, Any] = (),
+  *,
+  once: Mapping[str, Any] | None = None,
+  scalars: Mapping[str, float] | None = None,
+  output: Callable[[Like], Like] = _unchanged,
+  is_filter: bool = False,
+  **hyperparameters: Hyperparameter,
+) -> Part:
+  """Lifts a rule for which each element stands alone: any slice of the array gives that slice.
+
+      u, *slots ← rule(u, *slots, **asked)
+
+  Args:
+    name: the transform's name in states and errors.
+    rule: ``rule(u, *slots, **asked) -> (u, *slots)``, or ``-> u`` without slots. Keyword-only
+      parameters name what it asks for: hyperparameters, ``param``, ``count``, names of `once` and
+      `scalars`, extra arguments of `update`. All arrays come in float32 at least.
+    slots: names of the slots, zeros like the parameter; or a mapping to their initial value
+      (number, array or schedule) or `Slot`.
+    once: functions computed once for each step, in order, by name, of what *they* ask for.
+    scalars: values kept once for all leaves, with their first value; a function of `once` of the
+      same name gives the next.
+    output: what flows on, from what flowed in, where dtype or shape change (`as_real`).
+    is_filter: whether the rule has one slot and returns its new value (for `previous`).
+    **hyperparameters: numbers, scalar arrays or schedules.
+
+  >>> import gradxform as gx
+  >>> double = elementwise("double", lambda u, *, factor: factor * u, factor=2.0)
+  >>> double.update(3.0, double.init(0.0))[0]
+  Array(6., dtype=float32)
+  """
+  common = (name, rule, once or {}, scalars or {}, hyperparameters)
+  return LeafRule(Scope.ELEMENTWISE, _slots(slots), output, is_filter, *common)
+
+
+@named
+def per_array(
+  name: str,
+  rule: Rule,
+  slots: Sequence[str] | Mapping[str, Any] = (),
+  *,
+  once: Mapping[str, Any] | None = None,
+  scalars: Mapping[str, float] | None = None,
+  output: Callable[[Like], Like] = _unchanged,
+  is_filter: bool = False,
+  **hyperparameters: Hyperparameter,
+) -> Part:
+  """Lifts a rule that must see one whole array: a norm, a mean over an axis, a matrix.
+
+  Arguments and result are those of `elementwise`.
+  """
+  common = (name, rule, once or {}, scalars or {}, hyperparameters)
+  return LeafRule(Scope.PER_ARRAY, _slots(slots), output, is_filter, *common)
+
+
+@named
+def whole_tree(
+  name: str,
+  rule: Rule,
+  slots: Sequence[str] | Mapping[str, Any] = (),
+  *,
+  once: Mapping[str, Any] | None = None,
+  scalars: Mapping[str, float] | None = None,
+  **hyperparameters: Hyperparameter,
+) -> Part:
+  """Lifts a rule that must see everything: ``u``, each slot and ``param`` are trees.
+
+  Arguments and result are those of `elementwise`; a slot has the shape of its parameter.
+  """
+  return TreeRule(_slots(slots), name, rule, once or {}, scalars or {}, hyperparameters)
+
+
+for _lift in (elementwise, per_array, whole_tree):
+  _lift.names_itself = True  # type: ignore[attr-defined]

@@ -1,0 +1,145 @@
+"""Filters: one slot for each parameter, whose new value is also what they emit."""
+
+import jax.numpy as jnp
+
+from gradxform._checks import check_fraction, check_not_negative, check_number, check_real, check_unit_interval
+from gradxform.core import Hyperparameter, named
+from gradxform.rules import as_real, elementwise
+
+
+@named
+def moving_average(decay: Hyperparameter, *, initial: Hyperparameter = 0.0):
+  """Replaces the update by its exponential moving average.
+
+      m ← b · m + (1 − b) · u;   u ← m
+
+  Starting from zero it is biased towards zero: `bias_correction` with the same decay corrects it.
+
+  Args:
+    decay: b in [0, 1).
+    initial: the average before the first update.
+
+  State: ``moment``, the average m, like the parameters.
+
+  Source: Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980. `optax.ema` corrects the
+  bias unless told not to; torch's momentum with ``dampening`` takes the first update undamped.
+  """
+  check_fraction("moving_average", decay=decay)
+  check_number("moving_average", initial=initial)
+
+  def rule(u, moment, *, decay):
+    moment = decay * moment + (1 - decay) * u
+    return moment, moment
+
+  return elementwise("moving_average", rule, slots={"moment": initial}, is_filter=True, decay=decay)
+
+
+@named
+def scale_by_momentum(decay: Hyperparameter):
+  """Replaces the update by its exponential moving average: `moving_average` as a first moment.
+
+      m ← b · m + (1 − b) · u;   u ← m
+
+  Args:
+    decay: b in [0, 1).
+
+  State: ``moment``, the average m, like the parameters.
+
+  Source: the first moment of Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980. The
+  heavy ball, which does not damp the incoming update, is `trace`.
+  """
+  check_fraction("scale_by_momentum", decay=decay)
+  return moving_average(decay)
+
+
+@named
+def trace(decay: Hyperparameter):
+  """Accumulates the updates with decay: the heavy ball.
+
+      m ← μ · m + u;   u ← m
+
+  Args:
+    decay: μ in [0, 1].
+
+  State: ``trace``, the accumulated m, like the parameters, from zero.
+
+  Source: Polyak 1964; `optax.trace`, whose ``nesterov=True`` is
+  ``add(identity(), chain(trace(μ), scale(μ)))``.
+  """
+  check_unit_interval("trace", decay=decay)
+
+  def rule(u, trace, *, decay):
+    trace = decay * trace + u
+    return trace, trace
+
+  return elementwise("trace", rule, slots=("trace",), is_filter=True, decay=decay)
+
+
+@named
+def running_sum(initial: Hyperparameter = 0.0):
+  """Replaces the update by the sum of all updates so far.
+
+      s ← s + u;   u ← s
+
+  Args:
+    initial: the sum before the first update.
+
+  State: ``total``, the sum s, like the parameters.
+
+  Source: the accumulator of Duchi et al. 2011, Adagrad.
+  """
+  check_number("running_sum", initial=initial)
+
+  def rule(u, total):
+    total = total + u
+    return total, total
+
+  return elementwise("running_sum", rule, slots={"total": initial}, is_filter=True)
+
+
+@named
+def running_max():
+  """Replaces the update by the largest so far, element by element; at least 0.
+
+      m ← max(m, u);   u ← m
+
+  State: ``largest``, the maximum m, like the parameters, from zero.
+
+  Raises:
+    TypeError: for complex updates.
+
+  Source: Reddi et al. 2018, AMSGrad, Algorithm 2, https://arxiv.org/abs/1904.09237.
+  """
+
+  def rule(u, largest):
+    check_real("running_max", u)
+    largest = jnp.maximum(largest, u)
+    return largest, largest
+
+  return elementwise("running_max", rule, slots=("largest",), is_filter=True)
+
+
+@named
+def decayed_max(decay: Hyperparameter, eps: Hyperparameter = 0.0):
+  """Replaces the update by a decaying maximum of its absolute value: an infinity norm.
+
+      m ← max(b · m, |u| + eps);   u ← m
+
+  Args:
+    decay: b in [0, 1).
+    eps: added to the absolute value; at least 0.
+
+  State: ``largest``, the maximum m, like the parameters (real), from zero.
+
+  Source: Kingma & Ba 2015, section 7.1, https://arxiv.org/abs/1412.6980, which has no eps; Optax
+  and torch have it here, inside the maximum, Keras outside.
+  """
+  check_fraction("decayed_max", decay=decay)
+  check_not_negative("decayed_max", eps=eps)
+
+  def rule(u, largest, *, decay, eps):
+    largest = jnp.maximum(decay * largest, jnp.abs(u) + eps)
+    return largest, largest
+
+  slots = ("largest",)
+  return elementwise("decayed_max", rule, slots, output=as_real, is_filter=True, decay=decay, eps=eps)

@@ -1,0 +1,131 @@
+"""Functions of each element."""
+
+import jax
+import jax.numpy as jnp
+
+from gradxform._checks import check_not_negative, check_number, check_real
+from gradxform.core import Hyperparameter, named
+from gradxform.rules import as_real, elementwise
+
+
+@named
+def scale(step_size: Hyperparameter):
+  """Multiplies the updates by a number.
+
+      u ← c · u
+
+  Args:
+    step_size: the factor c; any finite number.
+
+  Source: `optax.scale`; with a schedule, `optax.scale_by_schedule`.
+  """
+  check_number("scale", step_size=step_size)
+  return elementwise("scale", lambda u, *, step_size: step_size * u, step_size=step_size)
+
+
+@named
+def scale_by_learning_rate(learning_rate: Hyperparameter):
+  """Makes of an ascent direction a step of descent.
+
+      u ← −a · u
+
+  Args:
+    learning_rate: the step a, in parameter units for each unit of the incoming update; at least 0.
+
+  Source: `optax.scale_by_learning_rate` (which can also leave out the sign).
+  """
+  check_not_negative("scale_by_learning_rate", learning_rate=learning_rate)
+
+  def rule(u, *, learning_rate):
+    return -learning_rate * u
+
+  return elementwise("scale_by_learning_rate", rule, learning_rate=learning_rate)
+
+
+@named
+def square():
+  """Squares each element; of a complex one, its absolute value.
+
+      u ← |u|²
+  """
+
+  def rule(u):
+    return jnp.real(u * jnp.conj(u)) if jnp.iscomplexobj(u) else u * u
+
+  return elementwise("square", rule, output=as_real)
+
+
+@named
+def absolute():
+  """Takes the absolute value of each element; the modulus of a complex one.
+
+      u ← |u|
+  """
+  return elementwise("absolute", jnp.abs, output=as_real)
+
+
+@named
+def sign():
+  """Takes the sign of each element: −1, 0 or 1, and u / |u| of a complex one; NaN stays NaN.
+
+      u ← sign(u)
+
+  Source: `optax.scale_by_sign`.
+  """
+  return elementwise("sign", jnp.sign)
+
+
+@named
+def at_least(minimum: Hyperparameter):
+  """Raises smaller elements to a minimum; NaN stays NaN.
+
+      u ← max(u, c)
+
+  Args:
+    minimum: the bound c; any finite number.
+
+  Raises:
+    TypeError: for complex updates.
+  """
+  check_number("at_least", minimum=minimum)
+
+  def rule(u, *, minimum):
+    check_real("at_least", u)
+    return jnp.maximum(u, minimum)
+
+  return elementwise("at_least", rule, minimum=minimum)
+
+
+@jax.custom_jvp
+def _sqrt(x: jax.Array) -> jax.Array:
+  return jnp.sqrt(x)
+
+
+@_sqrt.defjvp
+def _sqrt_derivative(primals, tangents):
+  # Zero at zero, not infinite: an element whose gradients were all zero has no say in the
+  # derivative of a training run with respect to a hyperparameter, where 0 · ∞ would give NaN.
+  (root,) = (jnp.sqrt(x) for x in primals)
+  (tangent,) = tangents
+  return root, tangent * jnp.where(root == 0, 0, 0.5 / jnp.where(root == 0, 1, root))
+
+
+@named
+def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
+  """Takes the square root, with a constant outside it, or inside.
+
+      u ← √(u + eps_root) + eps
+
+  Its derivative is taken as 0 where the root is 0, so that training runs can be differentiated
+  with respect to their optimizer.
+
+  Args:
+    eps: added to the root; at least 0. Where Adam and torch have it.
+    eps_root: added before; at least 0. Where Optax's RMSprop and Adagrad have theirs.
+  """
+  check_not_negative("root", eps=eps, eps_root=eps_root)
+
+  def rule(u, *, eps, eps_root):
+    return _sqrt(u + eps_root) + eps
+
+  return elementwise("root", rule, eps=eps, eps_root=eps_root)

@@ -1,0 +1,87 @@
+"""Arithmetic on pytrees, in at least float32, and the update of parameters."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradxform._checks import check_shapes, tree_mismatch
+
+__all__ = ["apply_updates", "computing_dtype", "global_norm", "paths", "real_dtype"]
+
+Params = Any
+Updates = Any
+
+
+def computing_dtype(*values: Any) -> np.dtype:
+  """The dtype in which values are computed with: their common one, float32 at least."""
+  dtype = np.dtype(np.float32)
+  for value in values:
+    dtype = jnp.promote_types(dtype, jax.dtypes.canonicalize_dtype(jnp.result_type(value)))
+  return dtype
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+  """The dtype of the real part: float32 for complex64, the dtype itself if real."""
+  return jnp.finfo(dtype).dtype
+
+
+def paths(treedef: jax.tree_util.PyTreeDef) -> list[str]:
+  """The paths of the leaves, as they are printed: ``params/Dense_0/kernel``."""
+  leaves = jax.tree_util.tree_leaves_with_path(treedef.unflatten(range(treedef.num_leaves)))
+  return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+
+
+def global_norm(tree: Any) -> jax.Array:
+  """Computes the Euclidean norm of all leaves together, accumulated in float32 at least.
+
+      ‖x‖ = √(Σ |xᵢ|²)
+
+  Args:
+    tree: arrays of any shapes, real or complex; an empty tree has norm 0.
+
+  Returns:
+    A scalar array.
+  """
+  total = jnp.zeros((), np.float32)
+  for leaf in jax.tree.leaves(tree):
+    dtype = computing_dtype(leaf)
+    squares = jnp.sum(jnp.square(jnp.abs(jnp.asarray(leaf, dtype))))
+    common = jnp.promote_types(total.dtype, squares.dtype)
+    total = total.astype(common) + squares.astype(common)
+  return jnp.sqrt(total)
+
+
+def add_and_round(param: Any, update: Any) -> jax.Array:
+  """The parameter plus its update, computed in float32 at least and rounded once."""
+  dtype = computing_dtype(param, update)
+  total = jnp.asarray(param, dtype) + jnp.asarray(update, dtype)
+  return total.astype(jnp.result_type(param))
+
+
+def apply_updates(params: Params, updates: Updates) -> Params:
+  """Adds the updates to the parameters.
+
+      p ← p + u
+
+  Args:
+    params: a tree of arrays; ``None`` leaves stay.
+    updates: a tree of the same structure and shapes.
+
+  Returns:
+    The new parameters, each in its parameter's dtype: the sum is computed in float32 at least
+    and rounded once.
+
+  Raises:
+    ValueError: if the structures or the shapes differ.
+
+  Source: `optax.apply_updates`, which adds in the parameter's dtype.
+  """
+  leaves, treedef = jax.tree.flatten(params)
+  updates_structure = jax.tree.structure(updates)
+  if updates_structure != treedef:
+    raise tree_mismatch("`params`", updates_structure, treedef)
+  flow = jax.tree.leaves(updates)
+  check_shapes(flow, leaves, lambda: paths(treedef))
+  return treedef.unflatten([add_and_round(p, u) for p, u in zip(leaves, flow, strict=True)])
