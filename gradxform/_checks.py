@@ -4,12 +4,13 @@ Numbers are checked. Traced arrays and schedules pass: what they will be is not 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def is_number(value: Any) -> bool:
@@ -17,35 +18,54 @@ def is_number(value: Any) -> bool:
   return isinstance(value, (int, float, complex, np.number)) and not isinstance(value, bool)
 
 
+def is_normal(value: Any) -> bool:
+  """Whether ``value`` is a Python number that is greater than 0 in float32 too."""
+  return is_number(value) and value >= np.finfo(np.float32).tiny
+
+
 def is_array(value: Any) -> bool:
   """Whether ``value`` is an array of JAX or NumPy, traced or not."""
   return isinstance(value, (jax.Array, np.ndarray))
 
 
+def rejected(kind: type[Exception], transform: str, name: str, value: Any, wanted: str) -> Exception:
+  """The error for an argument: what it must be, what it is. It remembers both (see `attributed`)."""
+  error = kind(f"`{transform}({name}=...)` must be {wanted}")
+  error.rejected = (kind, value, wanted)  # type: ignore[attr-defined]
+  return error
+
+
+def attributed(error: Exception, transform: str, arguments: Mapping[str, Any]) -> Exception:
+  """The same error in the words of the outer call, where the value came in as one of its arguments."""
+  if hasattr(error, "rejected"):
+    kind, value, wanted = error.rejected  # type: ignore[attr-defined]
+    for name, argument in arguments.items():
+      if argument is value:
+        return rejected(kind, transform, name, value, wanted)
+  return error
+
+
 def _known(transform: str, name: str, value: Any) -> float | None:
   """The value as a float where it is known now; ``None`` for schedules and traced arrays."""
-  wanted = f"`{transform}({name}=...)` must be a number, a scalar array or a schedule"
+  wanted = "a number, a scalar array or a schedule, got "
   if is_array(value):
-    if jnp.shape(value) != ():
-      raise ValueError(
-        f"{wanted}, got an array of shape {jnp.shape(value)}. "
-        f"For a population, `jax.vmap({transform})` over the values."
-      )
+    if np.shape(value) != ():
+      raise not_a_scalar(transform, name, value)
     if not jnp.issubdtype(value.dtype, jnp.floating) and not jnp.issubdtype(value.dtype, jnp.integer):
-      raise TypeError(f"{wanted}, got an array of {value.dtype}.")
-    return None if isinstance(value, jax.core.Tracer) else float(value)
+      raise rejected(TypeError, transform, name, value, f"{wanted}an array of {value.dtype}.")
+    return None if isinstance(value, Tracer) else float(value)
   if is_number(value) and not isinstance(value, complex):
     return float(value)
   if callable(value):
     return None
-  raise TypeError(f"{wanted}, got {value!r}.")
+  raise rejected(TypeError, transform, name, value, f"{wanted}{value!r}.")
 
 
 def _require(holds: Callable[[float], bool], wanted: str, transform: str, **arguments: Any) -> None:
   for name, value in arguments.items():
     known = _known(transform, name, value)
     if known is not None and not holds(known):
-      raise ValueError(f"`{transform}({name}=...)` must be {wanted}, got {value!r}.")
+      raise rejected(ValueError, transform, name, value, f"{wanted}, got {value!r}.")
 
 
 def check_number(transform: str, **arguments: Any) -> None:
@@ -78,19 +98,17 @@ def check_integer(transform: str, *, minimum: int, maximum: int | None = None, *
   wanted = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
   for name, value in arguments.items():
     if not isinstance(value, int) or isinstance(value, bool):
-      raise TypeError(f"`{transform}({name}=...)` must be a Python integer, got {value!r}.")
+      raise rejected(TypeError, transform, name, value, f"a Python integer, got {value!r}.")
     if value < minimum or (maximum is not None and value > maximum):
-      raise ValueError(f"`{transform}({name}=...)` must be {wanted}, got {value!r}.")
+      raise rejected(ValueError, transform, name, value, f"{wanted}, got {value!r}.")
 
 
 def check_transform(combinator: str, name: str, value: Any) -> None:
   """The argument is a gradient transformation, ours or Optax's."""
   if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
     hint = f" Call it first: `{value.__name__}(...)`." if hasattr(value, "__name__") else ""
-    raise TypeError(
-      f"`{combinator}({name}=...)` must be a gradient transformation, "
-      f"with `init` and `update`, got {value!r}.{hint}"
-    )
+    wanted = f"a gradient transformation, with `init` and `update`, got {value!r}.{hint}"
+    raise rejected(TypeError, combinator, name, value, wanted)
 
 
 def check_real(transform: str, u: Any) -> None:
@@ -148,6 +166,13 @@ def state_mismatch(expected: Iterable[str], got: Iterable[str]) -> ValueError:
   )
 
 
+def unbound(name: str) -> ValueError:
+  """The error for a shared value that nothing around it defines."""
+  return ValueError(
+    f"`shared({name!r})` stands outside of a `share` that defines it: write `share(..., {name}=...)` around it."
+  )
+
+
 def missing_params(transform: str) -> ValueError:
   """The error for an update without the parameters that a rule reads."""
   return ValueError(f"`{transform}` needs the parameters: pass `params` to `update`.")
@@ -155,14 +180,13 @@ def missing_params(transform: str) -> ValueError:
 
 def missing_extra(transform: str, name: str) -> ValueError:
   """The error for an update without an extra argument that a rule reads."""
-  return ValueError(
-    f"`{transform}` needs the extra argument `{name}`: pass `{name}=...` to `update` or `step`."
-  )
+  return ValueError(f"`{transform}` needs the extra argument `{name}`: pass `{name}=...` to `update` or `step`.")
 
 
-def not_a_scalar(transform: str, name: str, shape: tuple[int, ...]) -> ValueError:
-  """The error for a hyperparameter that is an array of many values when a step is made."""
-  return ValueError(
-    f"`{transform}({name}=...)` must be a scalar, got an array of shape {shape}. "
-    "A population of optimizers runs under `jax.vmap`: `jax.vmap(train)(population)`."
+def not_a_scalar(transform: str, name: str, value: Any) -> Exception:
+  """The error for a hyperparameter that is an array of many values."""
+  wanted = (
+    f"a scalar, got an array of shape {np.shape(value)}. Make a population of optimizers by "
+    "`jax.vmap` over the values, and use it inside `jax.vmap`: `jax.vmap(train)(population)`."
   )
+  return rejected(ValueError, transform, name, value, wanted)

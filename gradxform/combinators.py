@@ -1,30 +1,14 @@
 """Combinators: transforms made of transforms."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from gradxform._checks import check_transform
+from gradxform.compounds import Chain, FanOut, Feedback, Previous, Share, SharedValue, number
 from gradxform.core import named, stages_of
-from gradxform.parts import (
-  Chain,
-  Compound,
-  Flow,
-  Here,
-  Like,
-  Part,
-  Scope,
-  State,
-  Step,
-  child_state,
-  gather,
-  is_by_leaf,
-  number,
-)
-from gradxform.rules import LeafRule
-from gradxform.tree import computing_dtype
+from gradxform.parts import Part, Scope
 
 __all__ = [
   "add", "chain", "divide", "feedback", "graft", "identity", "multiply", "previous", "share",
@@ -73,52 +57,7 @@ def chain(*stages: Any, **named_stages: Any) -> Part:
   return Chain(everything)
 
 
-class FanOut(Compound):
-  """Parts that get the same updates; their results are combined leaf by leaf."""
-
-  def __init__(self, children: Sequence[tuple[str | None, Chain]], combine: Callable[..., Any], scope: Scope):
-    super().__init__(children)
-    self.combine = combine
-    self.scope = max(self.scope, scope)
-    self.delayed = all(part.delayed for _, part in children)
-
-  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    started = [part.start(like) for _, part in self.children]
-    slots = tuple(slot for own, _ in started for slot in own)
-    return slots, _combined([flows for _, flows in started])
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    divided = zip(self.children, self.divided(slots), values, strict=True)
-    results = [part.apply(u, own, prepared, here) for (_, part), own, prepared in divided]
-    return self.join([out for out, _ in results]), tuple(slot for _, own in results for slot in own)
-
-  def join(self, outs: Sequence[Any]) -> Any:
-    dtype = computing_dtype(*outs)
-    return self.combine(*(out.astype(dtype) for out in outs))
-
-  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
-    if is_by_leaf(self):
-      return super().init(flow, treedef)
-    started = [part.init(flow, treedef) for _, part in self.children]
-    flows = zip(*(out for _, out in started), strict=True)
-    return gather(self.children, [own for own, _ in started]), [_combined(row) for row in flows]
-
-  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
-    if is_by_leaf(self):
-      return super().update(flow, state, step)
-    results = [part.update(flow, child_state(state, key), step) for key, part in self.children]
-    outs = zip(*(out for out, _ in results), strict=True)
-    return [self.join(row) for row in outs], gather(self.children, [own for _, own in results])
-
-
-def _combined(likes: Sequence[Like]) -> Like:
-  dtype = likes[0].dtype
-  for like in likes[1:]:
-    dtype = jnp.promote_types(dtype, like.dtype)
-  return dataclasses.replace(likes[0], shape=jnp.broadcast_shapes(*(k.shape for k in likes)), dtype=dtype)
-
-
-def _fan_out(combinator: str, combine: Callable[..., Any], *, scope: Scope = Scope.ELEMENTWISE, **parts: Any) -> Part:
+def _fan_out(combinator: str, combine: Callable[..., Any], *, scope: Scope = Scope.ELEMENTWISE, **parts: Any) -> FanOut:
   """A fan-out whose parts keep their states under their names."""
   children = []
   for name, part in parts.items():
@@ -144,6 +83,7 @@ def _merged_fan_out(combinator: str, combine: Callable[..., Any], parts: Sequenc
 
 
 def _quotient(numerator: Any, divisor: Any) -> Any:
+  # The inner `where` keeps the derivative at 0 / 0 from being NaN.
   empty = divisor == 0
   return jnp.where(empty, 0, numerator / jnp.where(empty, 1, divisor))
 
@@ -164,7 +104,11 @@ def divide(numerator: Any, *, by: Any) -> Part:
   >>> divide(identity(), by=absolute())
   divide(identity(), by=absolute())
   """
-  return _fan_out("divide", _quotient, numerator=numerator, by=by)
+  fan_out = _fan_out("divide", _quotient, numerator=numerator, by=by)
+  _, (_, divisor) = fan_out.children
+  if divisor.positive:
+    fan_out.combine = jnp.divide
+  return fan_out
 
 
 @named
@@ -247,74 +191,6 @@ def graft(direction: Any, *, magnitude: Any) -> Part:
   return _fan_out("graft", _grafted, scope=Scope.PER_ARRAY, direction=direction, magnitude=magnitude)
 
 
-class SharedValue(Part):
-  """Stands for the value of a name that a `share` around it defines."""
-
-  def __init__(self, name: str):
-    self.name = name
-    self.free = frozenset([name])
-
-  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    value = like.shared.get(self.name, like)
-    return (), dataclasses.replace(like, shape=value.shape, dtype=value.dtype)
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    del u, slots, values
-    return here.shared[self.name], ()
-
-
-class Share(Compound):
-  """Parts computed once under names, and the body that reads them."""
-
-  def __init__(self, children: Sequence[tuple[str, Chain]]):
-    super().__init__(children)
-    *definitions, (_, body) = children
-    self.free, defined = frozenset(), frozenset()
-    for name, part in definitions:
-      self.free |= part.free - defined
-      defined |= {name}
-    self.free |= body.free - defined
-
-  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    slots, out, outer = [], like, like.shared
-    for name, part in self.children:
-      own, out = part.start(like)
-      slots.extend(own)
-      like = dataclasses.replace(like, shared={**like.shared, name or "": out})
-    return tuple(slots), dataclasses.replace(out, shared=outer)
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    out, new = u, []
-    for (name, part), own, prepared in zip(self.children, self.divided(slots), values, strict=True):
-      out, kept = part.apply(u, own, prepared, here)
-      new.extend(kept)
-      here = here._replace(shared={**here.shared, name: out})
-    return out, tuple(new)
-
-  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
-    if is_by_leaf(self):
-      return super().init(flow, treedef)
-    states, out, likes = [], list(flow), list(flow)
-    for name, part in self.children:
-      own, out = part.init(likes, treedef)
-      states.append(own)
-      likes = [
-        dataclasses.replace(k, shared={**k.shared, name or "": o}) for k, o in zip(likes, out, strict=True)
-      ]
-    restored = [dataclasses.replace(o, shared=k.shared) for o, k in zip(out, flow, strict=True)]
-    return gather(self.children, states), restored
-
-  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
-    if is_by_leaf(self):
-      return super().update(flow, state, step)
-    states, out = [], flow
-    for name, part in self.children:
-      out, own = part.update(flow, child_state(state, name), step)
-      states.append(own)
-      step = dataclasses.replace(step, shared={**step.shared, name or "": out})
-    return out, gather(self.children, states)
-
-
 @named
 def share(body: Any, **parts: Any) -> Part:
   """Computes parts once, under names, for use in several places of an expression.
@@ -359,19 +235,6 @@ def shared(name: str) -> Part:
   return SharedValue(name)
 
 
-class Previous(LeafRule):
-  """A filter that emits the value that its slot had before the step."""
-
-  delayed = True
-
-  def __init__(self, inner: LeafRule):
-    self.__dict__.update(inner.__dict__)
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    _, new = super().apply(u, slots, values, here)
-    return slots[0].astype(computing_dtype(slots[0])), new
-
-
 @named
 def previous(inner: Any) -> Part:
   """Emits a filter's value from before this step, so that it does not depend on the present input.
@@ -390,44 +253,13 @@ def previous(inner: Any) -> Part:
   """
   check_transform("previous", "inner", inner)
   stages = stages_of(inner)
-  if len(stages) != 1 or not (isinstance(stages[0][1], LeafRule) and stages[0][1].is_filter):
+  if len(stages) != 1 or not stages[0][1].is_filter:
     raise ValueError(
       f"`previous(inner=...)` must be a filter, such as `moving_average(0.9)`, got {inner!r}. "
       "Put what comes after the filter outside: `chain(previous(filter), ...)`."
     )
-  (name, part), = stages
+  ((name, part),) = stages
   return Chain([(name, Previous(part))])
-
-
-class Feedback(Compound):
-  """A part whose input is the output of this one, used from before the present step."""
-
-  def __init__(self, statistic: Chain):
-    super().__init__([(None, statistic)])
-    self.statistic = statistic
-
-  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    slots, _ = self.statistic.start(like)
-    return slots, like
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    factor, _ = self.statistic.apply(jnp.zeros_like(u), slots, values[0], here)
-    u = u * factor.astype(u.dtype)
-    _, new = self.statistic.apply(u, slots, values[0], here)
-    return u, new
-
-  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
-    if is_by_leaf(self):
-      return super().init(flow, treedef)
-    state, _ = self.statistic.init(flow, treedef)
-    return state, list(flow)
-
-  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
-    if is_by_leaf(self):
-      return super().update(flow, state, step)
-    factors, _ = self.statistic.update([jnp.zeros_like(u) for u in flow], state, step)
-    flow = [u * factor.astype(u.dtype) for u, factor in zip(flow, factors, strict=True)]
-    return flow, self.statistic.update(flow, state, step)[1]
 
 
 @named

@@ -10,14 +10,13 @@ leaf by leaf as one function, which is traced once for each shape and dtype, not
 import collections
 import dataclasses
 import enum
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+from jax.core import Tracer
 
 from gradxform import _checks
 from gradxform.tree import computing_dtype
@@ -26,7 +25,8 @@ Path = tuple[str, ...]
 Flow = list[Any]
 State = dict[str, Any]
 
-SCALAR = ""  # in a description: what belongs to no parameter
+SCALAR = object()  # in a description: what belongs to no parameter
+
 
 class Scope(enum.IntEnum):
   """What a transform must see to do its work."""
@@ -67,10 +67,20 @@ class Here(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-  """What all parts of an expression may read during one update."""
+  """What all parts of an expression may read during one update.
+
+  Attributes:
+    treedef: the structure of the updates.
+    count: updates made so far; 0 at the first.
+    t: the number of this update; 1 at the first.
+    params: the parameters, in the computing dtype.
+    extra: the extra arguments of `update`.
+    shared: the values of the `share`s around.
+  """
 
   treedef: Any
   count: jax.Array
+  t: jax.Array
   params: Flow | None
   extra: Mapping[str, Any]
   shared: Mapping[str, Flow] = dataclasses.field(default_factory=dict)
@@ -132,6 +142,8 @@ class Part:
     free: the names of the shared values that it reads and does not itself define.
     stateful: whether it leaves a trace in the state.
     delayed: whether what it emits is independent of the present input.
+    positive: whether what it emits is known to be greater than 0.
+    is_filter: whether what it emits is the new value of its one slot.
   """
 
   scope: Scope = Scope.ELEMENTWISE
@@ -140,6 +152,8 @@ class Part:
   reads: frozenset[str] = frozenset()
   free: frozenset[str] = frozenset()
   delayed: bool = False
+  positive: bool = False
+  is_filter: bool = False
 
   @property
   def stateful(self) -> bool:
@@ -216,188 +230,11 @@ def _for_each_leaf(part: Part, flow: Flow, rows: Sequence[Any], values: Any, her
   traced = jax.jit(one)
   results = []
   for u, slots, kind, here in zip(flow, rows, kinds, heres, strict=True):
-    shares = kind in repeated and isinstance(u, jax.core.Tracer)
+    shares = kind in repeated and isinstance(u, Tracer)
     results.append((traced if shares else one)(arrays, u, slots, here))
   return results
-
-
-class Compound(Part):
-  """A part made of parts, each under a key of its state; a key ``None`` merges into its own."""
-
-  def __init__(self, children: Sequence[tuple[str | None, Part]]):
-    self.children = tuple(children)
-    parts = [part for _, part in children]
-    self.scope = max((part.scope for part in parts), default=Scope.ELEMENTWISE)
-    self.reads = frozenset[str]().union(*(part.reads for part in parts))
-    self.free = frozenset[str]().union(*(part.free for part in parts))
-    prefixed = [((key,) if key else (), part) for key, part in children]
-    self.slots = tuple(key + path for key, part in prefixed for path in part.slots)
-    self.scalars = tuple(key + path for key, part in prefixed for path in part.scalars)
-
-  @property
-  def stateful(self) -> bool:
-    return any(part.stateful for _, part in self.children)
-
-  def start_scalars(self) -> tuple[Any, ...]:
-    return tuple(itertools.chain.from_iterable(part.start_scalars() for _, part in self.children))
-
-  def prepare(self, scalars: tuple[Any, ...], step: Step) -> tuple[Any, tuple[Any, ...]]:
-    rest, values, new = iter(scalars), [], []
-    for _, part in self.children:
-      own, kept = part.prepare(tuple(itertools.islice(rest, len(part.scalars))), step)
-      values.append(own)
-      new.extend(kept)
-    return tuple(values), tuple(new)
-
-  def divided(self, slots: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The slots of each child."""
-    rest = iter(slots)
-    return [tuple(itertools.islice(rest, len(part.slots))) for _, part in self.children]
-
-  def describe(self, params: Any, names: Any) -> State:
-    return gather(self.children, [part.describe(params, names) for _, part in self.children])
-
-
-def child_state(state: State, key: str | None) -> State:
-  """The part of the state that belongs to a child."""
-  return state if key is None else state.get(key, {})
-
-
-def gather(children: Sequence[tuple[str | None, Part]], states: Sequence[Any]) -> State:
-  """The state of a compound from those of its children; a child without state leaves no trace."""
-  state: State = {}
-  for (key, _), own in zip(children, states, strict=True):
-    if key is None:
-      state.update(own)
-    elif not (isinstance(own, dict) and not own):
-      state[key] = own
-  return state
-
-
-class Chain(Compound):
-  """One part after the other. Neighbours that work leaf by leaf run as one function of a leaf."""
-
-  def __init__(self, stages: Sequence[tuple[str, Part]], keys: Sequence[str] | None = None):
-    self.stages = tuple(stages)
-    keys = number(stages) if keys is None else keys
-    super().__init__([(key, part) for key, (_, part) in zip(keys, stages, strict=True)])
-    self.delayed = any(part.delayed for _, part in stages)
-
-  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    slots: list[Any] = []
-    for _, part in self.children:
-      own, like = part.start(like)
-      slots.extend(own)
-    return tuple(slots), like
-
-  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
-    new: list[Any] = []
-    for (_, part), own, prepared in zip(self.children, self.divided(slots), values, strict=True):
-      u, kept = part.apply(u, own, prepared, here)
-      new.extend(kept)
-    return u, tuple(new)
-
-  def _runs(self) -> list[tuple[str | None, Part]]:
-    """Children that see the whole tree, and between them chains of those that do not."""
-    runs: list[tuple[str | None, Part]] = []
-    for by_leaf, group in itertools.groupby(self.children, lambda child: is_by_leaf(child[1])):
-      run = list(group)
-      keys = [key or "" for key, _ in run]
-      runs.extend([(None, Chain([(key or "", part) for key, part in run], keys))] if by_leaf else run)
-    return runs
-
-  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
-    if is_by_leaf(self):
-      return super().init(flow, treedef)
-    states, runs = [], self._runs()
-    for _, part in runs:
-      own, flow = part.init(flow, treedef)
-      states.append(own)
-    return gather(runs, states), list(flow)
-
-  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
-    if is_by_leaf(self):
-      return super().update(flow, state, step)
-    states, runs = [], self._runs()
-    for key, part in runs:
-      flow, own = part.update(flow, child_state(state, key), step)
-      states.append(own)
-    return flow, gather(runs, states)
 
 
 def is_by_leaf(part: Part) -> bool:
   """Whether the part is defined for one leaf."""
   return part.scope < Scope.WHOLE_TREE
-
-
-def number(stages: Sequence[tuple[str, Part]]) -> list[str]:
-  """The keys of stages: their names, ``name_2`` for the second of a name that has state."""
-  taken = {"count"}  # the root's own
-  keys = []
-  for name, part in stages:
-    key, nth = name, 1
-    while part.stateful and key in taken:
-      nth += 1
-      key = f"{name}_{nth}"
-    if part.stateful:
-      taken.add(key)
-    keys.append(key)
-  return keys
-
-
-class Foreign(Part):
-  """A transform of Optax as a part. Like all parts it works in the computing dtype."""
-
-  scope = Scope.WHOLE_TREE
-  stateful = True  # whether its state has leaves is known only once it is made
-
-  def __init__(self, inner: Any):
-    self.inner = inner
-    self.extended = optax.with_extra_args_support(
-      optax.GradientTransformationExtraArgs(inner.init, inner.update)
-      if _takes_extra(inner)
-      else optax.GradientTransformation(inner.init, inner.update)
-    )
-
-  def _template(self, flow: Sequence[Like]) -> Flow:
-    same = [np.shape(like.param) == like.shape for like in flow]
-    return [
-      jnp.asarray(like.param).astype(like.dtype) if kept else like.full(0)
-      for like, kept in zip(flow, same, strict=True)
-    ]
-
-  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[Any, list[Like]]:
-    state = self.inner.init(treedef.unflatten(self._template(flow)))
-    return (state if jax.tree.leaves(state) else {}), list(flow)
-
-  def update(self, flow: Flow, state: Any, step: Step) -> tuple[Flow, Any]:
-    updates = step.treedef.unflatten(flow)
-    params = None
-    if step.params is not None:
-      cast = [jnp.asarray(p).astype(computing_dtype(p)) for p in step.params]
-      params = step.treedef.unflatten(cast)
-    if isinstance(state, dict) and not state:
-      state = self.inner.init(updates if params is None else params)  # it has no leaves
-    updates, state = self.extended.update(updates, state, params, **step.extra)
-    flow = step.leaves(updates, ("updates",))
-    return flow, (state if jax.tree.leaves(state) else {})
-
-  def describe(self, params: Any, names: Any) -> Any:
-    state = jax.eval_shape(self.inner.init, params)
-    if not jax.tree.leaves(state):
-      return {}
-    return optax.tree.map_params(
-      self.inner, lambda _, name: name, state, names, transform_non_params=lambda _: SCALAR
-    )
-
-
-def _takes_extra(inner: Any) -> bool:
-  return isinstance(inner, optax.GradientTransformationExtraArgs) or not isinstance(
-    inner, optax.GradientTransformation
-  )
-
-
-def foreign_name(inner: Any) -> str:
-  """The name of an Optax transform: that of the function that made it."""
-  name = getattr(inner.init, "__qualname__", type(inner).__name__).split(".<locals>")[0]
-  return name.split(".")[-1].lower() if name.endswith(".init") else name

@@ -1,9 +1,10 @@
 """The three lifts: from a rule, the maths of one array, to a transform of pytrees.
 
 A rule is pure maths, `rule(u, *slots, **asked) -> (u, *slots)` (`-> u` if it has no slots). It gets
-by keyword what it asks for by name: its hyperparameters, ``param``, ``count``, a value computed
-`once`, or an extra argument of `update` (``value``, ``hessian_diagonal``, ``key``, …). The lift
-alone knows of pytrees, dtypes, counts and schedules.
+by keyword what it asks for by name: its hyperparameters, ``param``, ``count`` (updates made so far),
+``t`` (``count + 1``, as papers count), a value computed `once`, or an extra argument of `update`
+(``value``, ``hessian_diagonal``, ``key``, …). The lift alone knows of pytrees, dtypes, counts and
+schedules.
 """
 
 import dataclasses
@@ -72,7 +73,7 @@ class _Prepared(Part):
     self.hyperparameters = hyperparameters
     self.scalars = tuple((scalar,) for scalar in scalars)
     self.asked = _asked(rule)
-    known = {"count", *hyperparameters, *once, *scalars}
+    known = {"count", "t", *hyperparameters, *once, *scalars}
     asked = {n for function in (rule, *once.values()) for n in _asked(function)}
     self.reads = frozenset(asked - known)
 
@@ -80,11 +81,11 @@ class _Prepared(Part):
     return tuple(jnp.asarray(value, jnp.result_type(float)) for value in self.initial_scalars.values())
 
   def prepare(self, scalars: tuple[Any, ...], step: Step) -> tuple[Any, tuple[Any, ...]]:
-    known: dict[str, Any] = {"count": step.count}
+    known: dict[str, Any] = {"count": step.count, "t": step.t}
     for name, value in self.hyperparameters.items():
       known[name] = _at(value, step.count)
       if np.shape(known[name]) != ():
-        raise _checks.not_a_scalar(self.name, name, np.shape(known[name]))
+        raise _checks.not_a_scalar(self.name, name, known[name])
     for name in self.reads:
       if name == "param" and step.params is None:
         raise _checks.missing_params(self.name)
@@ -95,9 +96,7 @@ class _Prepared(Part):
     known.update(zip(self.initial_scalars, scalars, strict=True))
     for name, function in self.once.items():
       known[name] = function(**{n: known[n] for n in _asked(function)})
-    kept = tuple(
-      jnp.asarray(known[name], old.dtype) for name, old in zip(self.initial_scalars, scalars, strict=True)
-    )
+    kept = tuple(jnp.asarray(known[name], old.dtype) for name, old in zip(self.initial_scalars, scalars, strict=True))
     return {name: known[name] for name in self.asked if name in known}, kept
 
 
@@ -105,10 +104,17 @@ class LeafRule(_Prepared):
   """A rule for one leaf as a part."""
 
   def __init__(
-    self, scope: Scope, slots: Mapping[str, Slot], output: Callable[[Like], Like], is_filter: bool, *rest: Any
+    self,
+    scope: Scope,
+    slots: Mapping[str, Slot],
+    output: Callable[[Like], Like],
+    is_filter: bool,
+    positive: bool,
+    *rest: Any,
   ):
     super().__init__(*rest)
-    self.scope, self.initial_slots, self.output, self.is_filter = scope, slots, output, is_filter
+    self.scope, self.initial_slots, self.output = scope, slots, output
+    self.is_filter, self.positive = is_filter, positive
     self.slots = tuple((slot,) for slot in slots)
 
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
@@ -203,6 +209,7 @@ def elementwise(
   scalars: Mapping[str, float] | None = None,
   output: Callable[[Like], Like] = _unchanged,
   is_filter: bool = False,
+  positive: bool = False,
   **hyperparameters: Hyperparameter,
 ) -> Part:
   """Lifts a rule for which each element stands alone: any slice of the array gives that slice.
@@ -212,8 +219,8 @@ def elementwise(
   Args:
     name: the transform's name in states and errors.
     rule: ``rule(u, *slots, **asked) -> (u, *slots)``, or ``-> u`` without slots. Keyword-only
-      parameters name what it asks for: hyperparameters, ``param``, ``count``, names of `once` and
-      `scalars`, extra arguments of `update`. All arrays come in float32 at least.
+      parameters name what it asks for: hyperparameters, ``param``, ``count``, ``t``, names of
+      `once` and `scalars`, extra arguments of `update`. All arrays come in float32 at least.
     slots: names of the slots, zeros like the parameter; or a mapping to their initial value
       (number, array or schedule) or `Slot`.
     once: functions computed once for each step, in order, by name, of what *they* ask for.
@@ -221,6 +228,7 @@ def elementwise(
       same name gives the next.
     output: what flows on, from what flowed in, where dtype or shape change (`as_real`).
     is_filter: whether the rule has one slot and returns its new value (for `previous`).
+    positive: whether the result is known to be greater than 0 (so that `divide` need not ask).
     **hyperparameters: numbers, scalar arrays or schedules.
 
   >>> import gradxform as gx
@@ -229,7 +237,7 @@ def elementwise(
   Array(6., dtype=float32)
   """
   common = (name, rule, once or {}, scalars or {}, hyperparameters)
-  return LeafRule(Scope.ELEMENTWISE, _slots(slots), output, is_filter, *common)
+  return LeafRule(Scope.ELEMENTWISE, _slots(slots), output, is_filter, positive, *common)
 
 
 @named
@@ -242,6 +250,7 @@ def per_array(
   scalars: Mapping[str, float] | None = None,
   output: Callable[[Like], Like] = _unchanged,
   is_filter: bool = False,
+  positive: bool = False,
   **hyperparameters: Hyperparameter,
 ) -> Part:
   """Lifts a rule that must see one whole array: a norm, a mean over an axis, a matrix.
@@ -249,7 +258,7 @@ def per_array(
   Arguments and result are those of `elementwise`.
   """
   common = (name, rule, once or {}, scalars or {}, hyperparameters)
-  return LeafRule(Scope.PER_ARRAY, _slots(slots), output, is_filter, *common)
+  return LeafRule(Scope.PER_ARRAY, _slots(slots), output, is_filter, positive, *common)
 
 
 @named

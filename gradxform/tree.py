@@ -8,7 +8,7 @@ import numpy as np
 
 from gradxform._checks import check_shapes, tree_mismatch
 
-__all__ = ["apply_updates", "computing_dtype", "global_norm", "paths", "real_dtype"]
+__all__ = ["apply_updates"]
 
 Params = Any
 Updates = Any
@@ -27,7 +27,7 @@ def real_dtype(dtype: Any) -> np.dtype:
   return jnp.finfo(dtype).dtype
 
 
-def paths(treedef: jax.tree_util.PyTreeDef) -> list[str]:
+def paths(treedef: Any) -> list[str]:
   """The paths of the leaves, as they are printed: ``params/Dense_0/kernel``."""
   leaves = jax.tree_util.tree_leaves_with_path(treedef.unflatten(range(treedef.num_leaves)))
   return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]

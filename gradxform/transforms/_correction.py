@@ -13,11 +13,9 @@ from gradxform.rules import elementwise
 
 def _weight(decay: Any, t: jax.Array) -> jax.Array:
   """1 − decayᵗ without cancellation: the logarithm in float64 where the decay is a number."""
-  if is_number(decay):
-    log = math.log(decay) if decay > 0 else -math.inf
-  else:
-    log = jnp.log(jnp.asarray(decay, t.dtype))
-  return -jnp.expm1(t * log)
+  if not is_number(decay):
+    return -jnp.expm1(t * jnp.log(jnp.asarray(decay, t.dtype)))
+  return -jnp.expm1(t * (math.log(decay) if decay > 0 else -math.inf))
 
 
 @named
@@ -42,8 +40,8 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   check_positive("bias_correction", power=power)
   check_integer("bias_correction", minimum=0, maximum=1, lead=lead)
 
-  def weight(*, count, decay):
-    return _weight(decay, count.astype(jnp.result_type(float)) + (1 + lead))
+  def weight(*, t, decay):
+    return _weight(decay, t.astype(jnp.result_type(float)) + lead)
 
   def divisor(*, weight, power):
     return weight if is_number(power) and power == 1 else weight**power

@@ -2,7 +2,14 @@
 
 import jax.numpy as jnp
 
-from gradxform._checks import check_fraction, check_not_negative, check_number, check_real, check_unit_interval
+from gradxform._checks import (
+  check_fraction,
+  check_not_negative,
+  check_number,
+  check_real,
+  check_unit_interval,
+  is_normal,
+)
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
 
@@ -141,5 +148,13 @@ def decayed_max(decay: Hyperparameter, eps: Hyperparameter = 0.0):
     largest = jnp.maximum(decay * largest, jnp.abs(u) + eps)
     return largest, largest
 
-  slots = ("largest",)
-  return elementwise("decayed_max", rule, slots, output=as_real, is_filter=True, decay=decay, eps=eps)
+  return elementwise(
+    "decayed_max",
+    rule,
+    slots=("largest",),
+    output=as_real,
+    is_filter=True,
+    positive=is_normal(eps),
+    decay=decay,
+    eps=eps,
+  )

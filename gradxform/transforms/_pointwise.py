@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from gradxform._checks import check_not_negative, check_number, check_real
+from gradxform._checks import check_not_negative, check_number, check_real, is_normal
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
 
@@ -46,7 +46,7 @@ def scale_by_learning_rate(learning_rate: Hyperparameter):
 def square():
   """Squares each element; of a complex one, its absolute value.
 
-      u ← |u|²
+  u ← |u|²
   """
 
   def rule(u):
@@ -59,7 +59,7 @@ def square():
 def absolute():
   """Takes the absolute value of each element; the modulus of a complex one.
 
-      u ← |u|
+  u ← |u|
   """
   return elementwise("absolute", jnp.abs, output=as_real)
 
@@ -128,4 +128,5 @@ def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
   def rule(u, *, eps, eps_root):
     return _sqrt(u + eps_root) + eps
 
-  return elementwise("root", rule, eps=eps, eps_root=eps_root)
+  positive = is_normal(eps) or is_normal(eps_root)
+  return elementwise("root", rule, positive=positive, eps=eps, eps_root=eps_root)

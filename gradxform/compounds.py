@@ -1,0 +1,290 @@
+"""Parts made of parts: what combinators become when they run."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
+from gradxform.tree import computing_dtype
+
+
+class Compound(Part):
+  """A part made of parts, each under a key of its state; a key ``None`` merges into its own."""
+
+  def __init__(self, children: Sequence[tuple[str | None, Part]]):
+    self.children = tuple(children)
+    parts = [part for _, part in children]
+    self.scope = max((part.scope for part in parts), default=Scope.ELEMENTWISE)
+    self.reads = frozenset[str]().union(*(part.reads for part in parts))
+    self.free = frozenset[str]().union(*(part.free for part in parts))
+    prefixed = [((key,) if key else (), part) for key, part in children]
+    self.slots = tuple(key + path for key, part in prefixed for path in part.slots)
+    self.scalars = tuple(key + path for key, part in prefixed for path in part.scalars)
+
+  @property
+  def stateful(self) -> bool:
+    return any(part.stateful for _, part in self.children)
+
+  def start_scalars(self) -> tuple[Any, ...]:
+    return tuple(itertools.chain.from_iterable(part.start_scalars() for _, part in self.children))
+
+  def prepare(self, scalars: tuple[Any, ...], step: Step) -> tuple[Any, tuple[Any, ...]]:
+    rest, values, new = iter(scalars), [], []
+    for _, part in self.children:
+      own, kept = part.prepare(tuple(itertools.islice(rest, len(part.scalars))), step)
+      values.append(own)
+      new.extend(kept)
+    return tuple(values), tuple(new)
+
+  def divided(self, slots: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The slots of each child."""
+    rest = iter(slots)
+    return [tuple(itertools.islice(rest, len(part.slots))) for _, part in self.children]
+
+  def describe(self, params: Any, names: Any) -> State:
+    return gather(self.children, [part.describe(params, names) for _, part in self.children])
+
+
+def child_state(state: State, key: str | None) -> State:
+  """The part of the state that belongs to a child."""
+  return state if key is None else state.get(key, {})
+
+
+def gather(children: Sequence[tuple[str | None, Part]], states: Sequence[Any]) -> State:
+  """The state of a compound from those of its children; a child without state leaves no trace."""
+  state: State = {}
+  for (key, _), own in zip(children, states, strict=True):
+    if key is None:
+      state.update(own)
+    elif not (isinstance(own, dict) and not own):
+      state[key] = own
+  return state
+
+
+class Chain(Compound):
+  """One part after the other. Neighbours that work leaf by leaf run as one function of a leaf."""
+
+  def __init__(self, stages: Sequence[tuple[str, Part]], keys: Sequence[str] | None = None):
+    self.stages = tuple(stages)
+    keys = number(stages) if keys is None else keys
+    super().__init__([(key, part) for key, (_, part) in zip(keys, stages, strict=True)])
+    self.delayed = any(part.delayed for _, part in stages)
+    self.positive = bool(stages) and stages[-1][1].positive
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    slots: list[Any] = []
+    for _, part in self.children:
+      own, like = part.start(like)
+      slots.extend(own)
+    return tuple(slots), like
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    new: list[Any] = []
+    for (_, part), own, prepared in zip(self.children, self.divided(slots), values, strict=True):
+      u, kept = part.apply(u, own, prepared, here)
+      new.extend(kept)
+    return u, tuple(new)
+
+  def _runs(self) -> list[tuple[str | None, Part]]:
+    """Children that see the whole tree, and between them chains of those that do not."""
+    runs: list[tuple[str | None, Part]] = []
+    for by_leaf, group in itertools.groupby(self.children, lambda child: is_by_leaf(child[1])):
+      run = list(group)
+      keys = [key or "" for key, _ in run]
+      runs.extend([(None, Chain([(key or "", part) for key, part in run], keys))] if by_leaf else run)
+    return runs
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    states, runs = [], self._runs()
+    for _, part in runs:
+      own, flow = part.init(flow, treedef)
+      states.append(own)
+    return gather(runs, states), list(flow)
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    states, runs = [], self._runs()
+    for key, part in runs:
+      flow, own = part.update(flow, child_state(state, key), step)
+      states.append(own)
+    return flow, gather(runs, states)
+
+
+def number(stages: Sequence[tuple[str, Part]]) -> list[str]:
+  """The keys of stages: their names, ``name_2`` for the second of a name that has state."""
+  taken = {"count"}  # the root's own
+  keys = []
+  for name, part in stages:
+    key, nth = name, 1
+    while part.stateful and key in taken:
+      nth += 1
+      key = f"{name}_{nth}"
+    if part.stateful:
+      taken.add(key)
+    keys.append(key)
+  return keys
+
+
+class FanOut(Compound):
+  """Parts that get the same updates; their results are combined leaf by leaf."""
+
+  def __init__(self, children: Sequence[tuple[str | None, Chain]], combine: Callable[..., Any], scope: Scope):
+    super().__init__(children)
+    self.combine = combine
+    self.scope = max(self.scope, scope)
+    self.delayed = all(part.delayed for _, part in children)
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    started = [part.start(like) for _, part in self.children]
+    slots = tuple(slot for own, _ in started for slot in own)
+    return slots, _combined([flows for _, flows in started])
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    divided = zip(self.children, self.divided(slots), values, strict=True)
+    results = [part.apply(u, own, prepared, here) for (_, part), own, prepared in divided]
+    return self.join([out for out, _ in results]), tuple(slot for _, own in results for slot in own)
+
+  def join(self, outs: Sequence[Any]) -> Any:
+    dtype = computing_dtype(*outs)
+    return self.combine(*(out.astype(dtype) for out in outs))
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    started = [part.init(flow, treedef) for _, part in self.children]
+    flows = zip(*(out for _, out in started), strict=True)
+    return gather(self.children, [own for own, _ in started]), [_combined(row) for row in flows]
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    results = [part.update(flow, child_state(state, key), step) for key, part in self.children]
+    outs = zip(*(out for out, _ in results), strict=True)
+    return [self.join(row) for row in outs], gather(self.children, [own for _, own in results])
+
+
+def _combined(likes: Sequence[Like]) -> Like:
+  dtype = likes[0].dtype
+  for like in likes[1:]:
+    dtype = jnp.promote_types(dtype, like.dtype)
+  return dataclasses.replace(likes[0], shape=jnp.broadcast_shapes(*(k.shape for k in likes)), dtype=dtype)
+
+
+class SharedValue(Part):
+  """Stands for the value of a name that a `share` around it defines."""
+
+  def __init__(self, name: str):
+    self.name = name
+    self.free = frozenset([name])
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    value = like.shared.get(self.name, like)
+    return (), dataclasses.replace(like, shape=value.shape, dtype=value.dtype)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    del u, slots, values
+    return here.shared[self.name], ()
+
+
+class Share(Compound):
+  """Parts computed once under names, and the body that reads them."""
+
+  def __init__(self, children: Sequence[tuple[str, Chain]]):
+    super().__init__(children)
+    *definitions, (_, body) = children
+    self.free, defined = frozenset(), frozenset()
+    for name, part in definitions:
+      self.free |= part.free - defined
+      defined |= {name}
+    self.free |= body.free - defined
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    slots, out, outer = [], like, like.shared
+    for name, part in self.children:
+      own, out = part.start(like)
+      slots.extend(own)
+      like = dataclasses.replace(like, shared={**like.shared, name or "": out})
+    return tuple(slots), dataclasses.replace(out, shared=outer)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    out, new = u, []
+    for (name, part), own, prepared in zip(self.children, self.divided(slots), values, strict=True):
+      out, kept = part.apply(u, own, prepared, here)
+      new.extend(kept)
+      here = here._replace(shared={**here.shared, name: out})
+    return out, tuple(new)
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    states, out, likes = [], list(flow), list(flow)
+    for name, part in self.children:
+      own, out = part.init(likes, treedef)
+      states.append(own)
+      likes = [dataclasses.replace(k, shared={**k.shared, name or "": o}) for k, o in zip(likes, out, strict=True)]
+    restored = [dataclasses.replace(o, shared=k.shared) for o, k in zip(out, flow, strict=True)]
+    return gather(self.children, states), restored
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    states, out = [], flow
+    for name, part in self.children:
+      out, own = part.update(flow, child_state(state, name), step)
+      states.append(own)
+      step = dataclasses.replace(step, shared={**step.shared, name or "": out})
+    return out, gather(self.children, states)
+
+
+class Previous(Compound):
+  """A filter that emits the value that its slot had before the step."""
+
+  delayed = True
+
+  def __init__(self, inner: Part):
+    super().__init__([(None, inner)])
+    self.inner = inner
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    return self.inner.start(like)
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    _, new = self.inner.apply(u, slots, values[0], here)
+    return slots[0].astype(computing_dtype(slots[0])), new
+
+
+class Feedback(Compound):
+  """A part whose input is the output of this one, used from before the present step."""
+
+  def __init__(self, statistic: Chain):
+    super().__init__([(None, statistic)])
+    self.statistic = statistic
+
+  def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
+    slots, _ = self.statistic.start(like)
+    return slots, like
+
+  def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    factor, _ = self.statistic.apply(jnp.zeros_like(u), slots, values[0], here)
+    u = u * factor.astype(u.dtype)
+    _, new = self.statistic.apply(u, slots, values[0], here)
+    return u, new
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    state, _ = self.statistic.init(flow, treedef)
+    return state, list(flow)
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    factors, _ = self.statistic.update([jnp.zeros_like(u) for u in flow], state, step)
+    flow = [u * factor.astype(u.dtype) for u, factor in zip(flow, factors, strict=True)]
+    return flow, self.statistic.update(flow, state, step)[1]

@@ -1,0 +1,259 @@
+"""Reading and rewriting expressions: their expansion, hyperparameters, and the layout of their state."""
+
+import collections
+import dataclasses
+import fnmatch
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from gradxform import _checks
+from gradxform.combinators import chain
+from gradxform.core import Transform
+from gradxform.expression import as_python
+from gradxform.foreign import Foreign
+from gradxform.parts import SCALAR
+from gradxform.tree import Params, paths
+
+__all__ = ["StateLeaf", "explain", "formula", "hyperparameters", "layout", "replace"]
+
+_WIDTH = 88
+
+
+def explain(t: Transform) -> str:
+  """Expands an expression to primitives: what a named transform stands for.
+
+  Args:
+    t: a transform of this package.
+
+  Returns:
+    Python in lines of at most 88 characters; arguments that have their default are left out.
+
+  >>> import gradxform as gx
+  >>> print(gx.explain(gx.momentum(0.1)))
+  chain(trace(decay=0.9), scale_by_learning_rate(learning_rate=0.1))
+  """
+  if not isinstance(t, Transform):
+    raise TypeError(f"`explain(t=...)` must be a transform of gradxform, got {t!r}.")
+  return "\n".join(_lines(_expanded(t), ""))
+
+
+def formula(factory: Callable[..., Any]) -> str:
+  """The formula in the docstring of a function that makes a transform: its first indented block.
+
+  >>> import gradxform as gx
+  >>> formula(gx.sgd)
+  'p ← p − a · g'
+  """
+  block: list[str] = []
+  for line in (inspect.getdoc(factory) or "").splitlines():
+    if line.startswith("    "):
+      block.append(line[4:])
+    elif block:
+      break
+  return "\n".join(block)
+
+
+def hyperparameters(t: Transform, state: Any = None) -> dict[str, Any]:
+  """Reads the hyperparameters of an expression, by path.
+
+  Args:
+    t: a transform of this package.
+    state: its state; if given, schedules are replaced by their value at its count.
+
+  Returns:
+    The arguments of the outermost named transforms: ``learning_rate``, or in a chain
+    ``adam.learning_rate``, or ``numerator.moving_average.decay``.
+
+  >>> import gradxform as gx
+  >>> gx.hyperparameters(gx.chain(gx.clip(1.0), gx.sgd(0.1)))
+  {'clip.max_delta': 1.0, 'sgd.learning_rate': 0.1}
+  """
+  if not isinstance(t, Transform):
+    raise TypeError(f"`hyperparameters(t=...)` must be a transform of gradxform, got {t!r}.")
+  found: dict[str, Any] = {}
+
+  def read(path: str, value: Any) -> Any:
+    found[path] = value(state["count"]) if callable(value) and state is not None else value
+    return value
+
+  _edit(t, read)
+  return found
+
+
+def replace(t: Transform, values: Mapping[str, Any]) -> Transform:
+  """Makes an expression with other hyperparameters.
+
+  Args:
+    t: a transform of this package.
+    values: the new values, by path as `hyperparameters` has it, or by a glob of paths, such as
+      ``"*learning_rate"``; of several that match, the last counts.
+
+  Returns:
+    The new transform. Where a number replaces a number, a function that is compiled for ``t`` as
+    an argument is not compiled again.
+
+  Raises:
+    ValueError: if a pattern matches nothing, or a value is out of its range.
+
+  >>> import gradxform as gx
+  >>> gx.replace(gx.momentum(0.1), {"learning_rate": 0.01})
+  momentum(learning_rate=0.01, momentum=0.9)
+  """
+  known = hyperparameters(t)
+  for pattern in values:
+    if not fnmatch.filter(known, pattern):
+      names = ", ".join(map(repr, known)) or "none"
+      raise ValueError(f"`replace(values=...)`: {pattern!r} matches no hyperparameter. They are: {names}.")
+
+  def edit(path: str, value: Any) -> Any:
+    for pattern, new in values.items():
+      if fnmatch.fnmatchcase(path, pattern):
+        value = new
+    return value
+
+  return _edit(t, edit)
+
+
+@dataclasses.dataclass(frozen=True)
+class StateLeaf:
+  """What one leaf of a state is.
+
+  Attributes:
+    kind: ``slot``, like its parameter in shape; ``factor``, of a parameter but of another shape;
+      ``scalar``, of no parameter.
+    parameter: the path of its parameter, such as ``Dense_0/kernel``; ``None`` for a scalar.
+    shape: its shape.
+    dtype: its dtype.
+  """
+
+  kind: Literal["slot", "factor", "scalar"]
+  parameter: str | None
+  shape: tuple[int, ...]
+  dtype: Any
+
+
+def layout(t: Any, params: Params) -> Any:
+  """Tells of each leaf of a transform's state what it is.
+
+  Args:
+    t: a transform, ours or Optax's.
+    params: the parameters, or their `jax.ShapeDtypeStruct`s.
+
+  Returns:
+    A tree like ``t.init(params)`` with a `StateLeaf` for each leaf.
+
+  >>> import gradxform as gx, jax.numpy as jnp
+  >>> gx.layout(gx.momentum(0.1), {"w": jnp.zeros(3)})["trace"]["trace"]["w"]
+  StateLeaf(kind='slot', parameter='w', shape=(3,), dtype=dtype('float32'))
+  """
+  _checks.check_transform("layout", "t", t)
+  leaves, treedef = jax.tree.flatten(params)
+  names = paths(treedef)
+  shapes = {name: np.shape(leaf) for name, leaf in zip(names, leaves, strict=True)}
+  described = t.describe(params, treedef.unflatten(names)) if isinstance(t, Transform) else None
+  if described is None:
+    described = Foreign(t).describe(params, treedef.unflatten(names))
+
+  def leaf(name: Any, array: Any) -> StateLeaf:
+    if name is SCALAR:
+      return StateLeaf("scalar", None, array.shape, array.dtype)
+    return StateLeaf("slot" if array.shape == shapes[name] else "factor", name, array.shape, array.dtype)
+
+  return jax.tree.map(leaf, described, jax.eval_shape(t.init, params))
+
+
+# Walking an expression. A place that holds a transform is addressed as the state is: the stages of
+# a chain by their names, `name_2` for the second, what a combinator holds by the argument's name.
+
+
+def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names: Any = None) -> Transform:
+  names = collections.Counter() if names is None else names
+
+  def place(value: Any, path: str) -> Any:
+    """A place that holds one expression: it is as good as a chain of one."""
+    return _stage(value, edit, f"{path}.", collections.Counter())
+
+  arguments = {}
+  for name, value, many in _arguments(t):
+    if many and isinstance(value, tuple):
+      arguments[name] = tuple(_stage(stage, edit, prefix, names) for stage in value)
+    elif many:
+      arguments[name] = collections.OrderedDict(
+        (k, place(v, prefix + k) if _holds(v) else edit(prefix + k, v)) for k, v in value.items()
+      )
+    elif _holds(value):
+      arguments[name] = place(value, prefix + name)
+    elif value is None or isinstance(value, str) or t.factory.names_itself:
+      arguments[name] = value
+    else:
+      arguments[name] = edit(prefix + name, value)
+  if all(arguments[name] is t.arguments[name] for name in arguments):
+    return t
+  return t.with_arguments(arguments)
+
+
+def _holds(value: Any) -> bool:
+  return isinstance(value, tuple) and hasattr(value, "update")
+
+
+def _stage(stage: Any, edit: Callable[[str, Any], Any], prefix: str, names: Any) -> Any:
+  if not isinstance(stage, Transform):
+    return stage
+  if stage.factory is chain:
+    return _edit(stage, edit, prefix, names)
+  names[stage.name] += 1
+  name = stage.name if names[stage.name] == 1 else f"{stage.name}_{names[stage.name]}"
+  return _edit(stage, edit, f"{prefix}{name}.")
+
+
+def _arguments(t: Transform) -> Iterator[tuple[str, Any, bool]]:
+  for name, parameter in t.factory.signature.parameters.items():
+    many = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    yield name, t.arguments[name], many
+
+
+# Printing an expansion.
+
+
+def _expanded(t: Any) -> Any:
+  """The expression with every name replaced by its body, down to primitives and combinators."""
+  while isinstance(t, Transform) and isinstance(t.body, Transform) and not t.body.factory.names_itself:
+    t = t.body
+  return t
+
+
+def _items(t: Transform) -> Iterator[tuple[str, Any]]:
+  """The arguments as they are printed, with what stands before each; chains in chains dissolve."""
+  for name, parameter in t.factory.signature.parameters.items():
+    value = t.arguments[name]
+    if parameter.kind is parameter.VAR_POSITIONAL:
+      for stage in map(_expanded, value):
+        if t.factory is chain and isinstance(stage, Transform) and stage.factory is chain:
+          yield from _items(stage)
+        else:
+          yield "", stage
+    elif parameter.kind is parameter.VAR_KEYWORD:
+      yield from ((f"{key}=", _expanded(v)) for key, v in value.items())
+    elif _holds(value):
+      yield ("" if parameter.kind is parameter.POSITIONAL_OR_KEYWORD else f"{name}="), _expanded(value)
+    elif parameter.default is parameter.empty or callable(value) or not _equal(value, parameter.default):
+      yield f"{name}=", value
+
+
+def _equal(value: Any, default: Any) -> bool:
+  return type(value) is type(default) and value == default
+
+
+def _lines(value: Any, before: str) -> list[str]:
+  if not isinstance(value, Transform):
+    return [before + as_python(value)]
+  items = [_lines(item, name) for name, item in _items(value)]
+  flat = f"{before}{value.factory.__name__}({', '.join(line for lines in items for line in lines)})"
+  if len(flat) <= _WIDTH and all(len(lines) == 1 for lines in items):
+    return [flat]
+  inner = [f"  {line}{',' if line is lines[-1] else ''}" for lines in items for line in lines]
+  return [f"{before}{value.factory.__name__}(", *inner, ")"]
