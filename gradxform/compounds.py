@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
-from gradxform.tree import computing_dtype
+from gradxform.tree import computing_dtype, promoted
 
 
 class Compound(Part):
@@ -172,7 +172,7 @@ class FanOut(Compound):
 def _combined(likes: Sequence[Like]) -> Like:
   dtype = likes[0].dtype
   for like in likes[1:]:
-    dtype = jnp.promote_types(dtype, like.dtype)
+    dtype = promoted(dtype, like.dtype)
   return dataclasses.replace(likes[0], shape=jnp.broadcast_shapes(*(k.shape for k in likes)), dtype=dtype)
 
 

@@ -165,7 +165,7 @@ def _checked(leaves: Flow, treedef: Any, params: Params | None) -> Flow | None:
   paths = functools.partial(trees.paths, treedef)
   _checks.check_leaves("the update", leaves, paths)
   if params is None:
-    return None
+    return None if leaves else []
   if (structure := jax.tree.structure(params)) != treedef:
     raise _checks.tree_mismatch("`params`", treedef, structure)
   param_leaves = jax.tree.leaves(params)

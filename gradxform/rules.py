@@ -135,7 +135,8 @@ class LeafRule(_Prepared):
       elif name in here.extra:
         value = here.extra[name]
         asked[name] = value if name == "key" else jnp.asarray(value, computing_dtype(value, u))
-    out = self.rule(u.astype(dtype), *(slot.astype(computing_dtype(slot, dtype)) for slot in slots), **asked)
+    kept = [slot.astype(dtype if jnp.iscomplexobj(slot) else real_dtype(dtype)) for slot in slots]
+    out = self.rule(u.astype(dtype), *kept, **asked)
     if not self.slots:
       return out, ()
     u, *new = out

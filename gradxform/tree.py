@@ -1,5 +1,6 @@
 """Arithmetic on pytrees, in at least float32, and the update of parameters."""
 
+import functools
 from typing import Any
 
 import jax
@@ -14,11 +15,18 @@ Params = Any
 Updates = Any
 
 
+@functools.cache
+def promoted(a: np.dtype, b: np.dtype) -> np.dtype:
+  """The common dtype of two, by JAX's standard rules whatever the user's mode of promotion."""
+  with jax.numpy_dtype_promotion("standard"):
+    return jnp.promote_types(a, b)
+
+
 def computing_dtype(*values: Any) -> np.dtype:
-  """The dtype in which values are computed with: their common one, float32 at least."""
+  """The dtype in which values, or dtypes, are computed with: their common one, float32 at least."""
   dtype = np.dtype(np.float32)
   for value in values:
-    dtype = jnp.promote_types(dtype, jax.dtypes.canonicalize_dtype(jnp.result_type(value)))
+    dtype = promoted(dtype, np.dtype(jnp.result_type(value)))
   return dtype
 
 
@@ -48,7 +56,7 @@ def global_norm(tree: Any) -> jax.Array:
   for leaf in jax.tree.leaves(tree):
     dtype = computing_dtype(leaf)
     squares = jnp.sum(jnp.square(jnp.abs(jnp.asarray(leaf, dtype))))
-    common = jnp.promote_types(total.dtype, squares.dtype)
+    common = promoted(total.dtype, squares.dtype)
     total = total.astype(common) + squares.astype(common)
   return jnp.sqrt(total)
 

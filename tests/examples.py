@@ -1,0 +1,92 @@
+"""An example of everything exported, and the small trees and runs that the laws share."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import gradxform as gx
+from gradxform import combinators, optimizers, transforms
+
+# What cannot be called without arguments, or would be trivial with its defaults.
+EXAMPLES = {
+  "add": gx.add(gx.identity(), gx.trace(0.9)),
+  "add_decayed_weights": gx.add_decayed_weights(0.01),
+  "bias_correction": gx.bias_correction(0.9),
+  "chain": gx.chain(gx.moving_average(0.9), gx.scale(-0.1)),
+  "clip": gx.clip(0.5),
+  "clip_by_block_rms": gx.clip_by_block_rms(0.5),
+  "clip_by_global_norm": gx.clip_by_global_norm(0.5),
+  "decayed_max": gx.decayed_max(0.9, 1e-8),
+  "divide": gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.root(1e-3))),
+  "feedback": gx.feedback(gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps_root=1e-2))),
+  "graft": gx.graft(gx.sign(), magnitude=gx.trace(0.9)),
+  "multiply": gx.multiply(gx.identity(), gx.moving_average(0.9)),
+  "moving_average": gx.moving_average(0.9, initial=0.1),
+  "previous": gx.previous(gx.moving_average(0.9, initial=0.1)),
+  "root": gx.chain(gx.square(), gx.root(1e-3, 1e-3)),
+  "scale": gx.scale(-0.1),
+  "scale_by_momentum": gx.scale_by_momentum(0.9),
+  "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
+  "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
+  "subtract": gx.subtract(gx.identity(), gx.moving_average(0.9)),
+  "trace": gx.trace(0.9),
+  "at_least": gx.at_least(-0.2),
+}
+
+EXPORTED = [*combinators.__all__, *transforms.__all__, *optimizers.__all__]
+
+
+def example(name):
+  """The example of an exported name; those that need only a learning rate are made here."""
+  if name in EXAMPLES:
+    return EXAMPLES[name]
+  factory = getattr(gx, name)
+  takes_rate = "learning_rate" in factory.signature.parameters
+  return factory(learning_rate=0.1) if takes_rate else factory()
+
+
+def scheduled(name):
+  """The example with a constant schedule in place of every number."""
+  numbers = {path: v for path, v in gx.hyperparameters(example(name)).items() if isinstance(v, float)}
+  return gx.replace(example(name), {path: optax.constant_schedule(v) for path, v in numbers.items()})
+
+
+def params_like(dtype=jnp.float32):
+  """A tree with a matrix, a vector twice (so that leaves share a trace), a scalar, and holes."""
+  rng = np.random.default_rng(0)
+  shapes = {"w": (3, 4), "b": (4,), "c": (4,), "s": (), "empty": (0, 2)}
+  leaves = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+  if jnp.issubdtype(dtype, jnp.complexfloating):
+    leaves = {name: leaf + 1j * rng.normal(size=np.shape(leaf)) for name, leaf in leaves.items()}
+  return {"layer": {k: jnp.asarray(v, dtype) for k, v in leaves.items()}, "none": None}
+
+
+def grads_like(params, step, dtype=None):
+  """Gradients of the shapes of the parameters, other ones at each step."""
+  rng = np.random.default_rng(100 + step)
+
+  def leaf(p):
+    g = rng.normal(size=p.shape)
+    if jnp.iscomplexobj(p):
+      g = g + 1j * rng.normal(size=p.shape)
+    return jnp.asarray(g, dtype or p.dtype)
+
+  return jax.tree.map(leaf, params)
+
+
+def run(transform, params, steps=3, dtype=None, **extra):
+  """Some updates without applying them: all updates, and the last state."""
+  state = transform.init(params)
+  update = jax.jit(transform.update)
+  outs = []
+  for step in range(steps):
+    updates, state = update(grads_like(params, step, dtype), state, params, **extra)
+    outs.append(updates)
+  return outs, state
+
+
+def signature_of(tree):
+  """Structure, shapes, dtypes and weak types."""
+  leaves, structure = jax.tree.flatten(tree)
+  return structure, [(jnp.shape(x), jnp.result_type(x), getattr(x, "weak_type", False)) for x in leaves]

@@ -1,0 +1,217 @@
+"""Every name that Optax has, with every option that both have: 100 steps in float64, to 1e-12."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import gradxform as gx
+from gradxform import optimizers, transforms
+
+STEPS = 100
+warmup = optax.linear_schedule(0.0, 0.1, 40)
+swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * count)  # noqa: E731  a decay that goes up and down
+
+
+def rmsprop_with_momentum(core, momentum):
+  return gx.chain(core, gx.scale_by_learning_rate(0.01), momentum)
+
+
+NESTEROV = gx.add(gx.identity(), gx.chain(gx.trace(0.8), gx.scale(0.8)))
+
+ROWS = {
+  # transforms
+  "identity": (gx.identity(), optax.identity()),
+  "chain": (gx.chain(gx.trace(0.9), gx.scale(0.1)), optax.chain(optax.trace(0.9), optax.scale(0.1))),
+  "scale": (gx.scale(-0.3), optax.scale(-0.3)),
+  "scale by a schedule": (gx.scale(warmup), optax.scale_by_schedule(warmup)),
+  "scale_by_learning_rate": (gx.scale_by_learning_rate(0.1), optax.scale_by_learning_rate(0.1)),
+  "scale_by_learning_rate scheduled": (gx.scale_by_learning_rate(warmup), optax.scale_by_learning_rate(warmup)),
+  "moving_average": (gx.moving_average(0.9), optax.ema(0.9, debias=False)),
+  "scale_by_momentum": (gx.scale_by_momentum(0.9), optax.ema(0.9, debias=False)),
+  "bias_correction": (gx.chain(gx.moving_average(0.99), gx.bias_correction(0.99)), optax.ema(0.99)),
+  "trace": (gx.trace(0.9), optax.trace(0.9)),
+  "trace nesterov": (NESTEROV, optax.trace(0.8, nesterov=True)),
+  "sign": (gx.sign(), optax.scale_by_sign()),
+  "clip": (gx.clip(0.5), optax.clip(0.5)),
+  "clip_by_block_rms": (gx.clip_by_block_rms(0.5), optax.clip_by_block_rms(0.5)),
+  "clip_by_global_norm": (gx.clip_by_global_norm(0.5), optax.clip_by_global_norm(0.5)),
+  "clip_by_global_norm loose": (gx.clip_by_global_norm(1e3), optax.clip_by_global_norm(1e3)),
+  "add_decayed_weights": (gx.add_decayed_weights(0.1), optax.add_decayed_weights(0.1)),
+  "add_decayed_weights scheduled": (gx.add_decayed_weights(warmup), optax.add_decayed_weights(warmup)),
+  "scale_by_rss": (gx.scale_by_rss(0.2, 1e-5), optax.scale_by_rss(0.2, 1e-5)),
+  "scale_by_rss from zero": (gx.scale_by_rss(0.0, 0.0), optax.scale_by_rss(0.0, 0.0)),
+  "scale_by_rms": (gx.scale_by_rms(0.95, 1e-4, 0.5), optax.scale_by_rms(0.95, 1e-4, 0.5)),
+  "scale_by_stddev": (gx.scale_by_stddev(0.95, 1e-4, 0.5), optax.scale_by_stddev(0.95, 1e-4, 0.5)),
+  "scale_by_adadelta": (gx.scale_by_adadelta(0.8, 1e-5), optax.scale_by_adadelta(0.8, 1e-5)),
+  "scale_by_adam": (gx.scale_by_adam(0.8, 0.95, 1e-4, 1e-6), optax.scale_by_adam(0.8, 0.95, 1e-4, 1e-6)),
+  "scale_by_nadam": (
+    gx.scale_by_nadam(0.8, 0.95, 1e-4, 1e-6),
+    optax.scale_by_adam(0.8, 0.95, 1e-4, 1e-6, nesterov=True),
+  ),
+  "scale_by_amsgrad": (gx.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6), optax.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6)),
+  "scale_by_adamax": (gx.scale_by_adamax(0.8, 0.95, 1e-4), optax.scale_by_adamax(0.8, 0.95, 1e-4)),
+  # optimizers
+  "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
+  "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
+  "momentum": (gx.momentum(0.01, momentum=0.8), optax.sgd(0.01, momentum=0.8)),
+  "nesterov": (gx.nesterov(0.01, momentum=0.8), optax.sgd(0.01, momentum=0.8, nesterov=True)),
+  "adagrad": (gx.adagrad(0.1), optax.adagrad(0.1)),
+  "adagrad options": (
+    gx.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-3),
+    optax.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-3),
+  ),
+  "adadelta": (gx.adadelta(), optax.adadelta(1.0)),
+  "adadelta options": (gx.adadelta(0.5, rho=0.7, eps=1e-3), optax.adadelta(0.5, rho=0.7, eps=1e-3)),
+  "adadelta with weight decay": (
+    gx.chain(gx.add_decayed_weights(0.1), gx.adadelta(0.5)),
+    optax.adadelta(0.5, weight_decay=0.1),
+  ),
+  "rmsprop": (gx.rmsprop(0.01), optax.rmsprop(0.01)),
+  "rmsprop options": (
+    gx.rmsprop(0.01, decay=0.99, eps=1e-4, initial_scale=0.5),
+    optax.rmsprop(0.01, decay=0.99, eps=1e-4, initial_scale=0.5),
+  ),
+  "rmsprop eps outside": (
+    gx.chain(
+      gx.divide(gx.identity(), by=gx.chain(gx.square(), gx.moving_average(0.9), gx.root(1e-4))),
+      gx.scale_by_learning_rate(0.01),
+    ),
+    optax.rmsprop(0.01, eps=1e-4, eps_in_sqrt=False),
+  ),
+  "rmsprop with momentum": (
+    rmsprop_with_momentum(gx.scale_by_rms(), gx.trace(0.8)),
+    optax.rmsprop(0.01, momentum=0.8),
+  ),
+  "rmsprop with nesterov": (
+    rmsprop_with_momentum(gx.scale_by_rms(), NESTEROV),
+    optax.rmsprop(0.01, momentum=0.8, nesterov=True),
+  ),
+  "rmsprop corrected": (
+    gx.chain(
+      gx.divide(
+        gx.identity(),
+        by=gx.chain(gx.square(), gx.moving_average(0.9), gx.bias_correction(0.9), gx.root(eps_root=1e-8)),
+      ),
+      gx.scale_by_learning_rate(0.01),
+    ),
+    optax.rmsprop(0.01, bias_correction=True),
+  ),
+  "centered_rmsprop": (gx.centered_rmsprop(0.01), optax.rmsprop(0.01, centered=True)),
+  "centered_rmsprop options": (
+    gx.centered_rmsprop(0.01, decay=0.99, eps=1e-4, initial_scale=0.5),
+    optax.rmsprop(0.01, decay=0.99, eps=1e-4, initial_scale=0.5, centered=True),
+  ),
+  "adam": (gx.adam(0.01), optax.adam(0.01)),
+  "adam scheduled": (gx.adam(warmup), optax.adam(warmup)),
+  "adam options": (gx.adam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.adam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
+  "adam eps_root": (
+    gx.chain(gx.scale_by_adam(eps_root=1e-3), gx.scale_by_learning_rate(0.01)),
+    optax.adam(0.01, eps_root=1e-3),
+  ),
+  "adamw": (gx.adamw(0.01), optax.adamw(0.01)),
+  "adamw options": (
+    gx.adamw(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+    optax.adamw(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+  ),
+  "adamax": (gx.adamax(0.01), optax.adamax(0.01)),
+  "adamax options": (gx.adamax(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.adamax(0.01, b1=0.8, b2=0.95, eps=1e-3)),
+  "adamax with weight decay": (
+    gx.chain(gx.scale_by_adamax(), gx.add_decayed_weights(0.1), gx.scale_by_learning_rate(0.01)),
+    optax.adamaxw(0.01, weight_decay=0.1),
+  ),
+  "nadam": (gx.nadam(0.01), optax.nadam(0.01)),
+  "nadam options": (gx.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
+  "nadamw": (gx.nadamw(0.01), optax.nadamw(0.01)),
+  "nadamw options": (
+    gx.nadamw(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+    optax.nadamw(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+  ),
+  "amsgrad": (gx.amsgrad(0.01), optax.amsgrad(0.01)),
+  "amsgrad options": (gx.amsgrad(0.01, b1=0.8, b2=0.9, eps=1e-3), optax.amsgrad(0.01, b1=0.8, b2=0.9, eps=1e-3)),
+  "amsgrad uncorrected": (
+    gx.chain(
+      gx.divide(
+        gx.scale_by_momentum(0.9),
+        by=gx.chain(gx.square(), gx.moving_average(0.999), gx.running_max(), gx.root(1e-8)),
+      ),
+      gx.scale_by_learning_rate(0.01),
+    ),
+    optax.amsgrad(0.01, bias_correction_mu=False, bias_correction_nu=False),
+  ),
+}
+
+
+def trees():
+  """Five trees, as one."""
+  normal = lambda *shape: jnp.asarray(np.random.default_rng(len(shape)).normal(size=shape))  # noqa: E731
+  return [
+    {"x": normal(3)},
+    {"w": normal(4, 3), "b": normal(4)},
+    [normal(2, 2, 2), normal(), normal(5, 1)],
+    {"a": {"b": normal(1), "c": normal(7)}, "d": normal(0), "none": None},
+    (normal(6, 5),),
+  ]
+
+
+def gradients(params, step):
+  """Gradients that depend on the parameters, change sign and are now and then exactly zero."""
+  return jax.tree.map(lambda p: (3 * p + jnp.sin(5 * p + step)) * (step % 7 != 0), params)
+
+
+def trajectory(transform, params):
+  def body(carry, step):
+    params, state = carry
+    updates, state = transform.update(gradients(params, step), state, params)
+    # Transforms without a sign of descent are applied with one, so that all runs stay bounded.
+    params = jax.tree.map(lambda p, u: 0.97 * p + 0.03 * jnp.tanh(u), params, updates)
+    return (params, state), updates
+
+  return jax.lax.scan(body, (params, transform.init(params)), jnp.arange(STEPS))[1]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_numbers_are_optaxs(row, float64):
+  ours, theirs = ROWS[row]
+  params = trees()
+  if "global_norm" in row:
+    params = params[1]
+  mine = jax.jit(trajectory, static_argnums=0)(ours, params)
+  reference = jax.jit(trajectory, static_argnums=0)(theirs, params)
+  assert jax.tree.structure(mine) == jax.tree.structure(reference)
+  for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(reference), strict=True):
+    assert a.dtype == b.dtype == jnp.float64
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    assert np.all(np.isfinite(a))
+
+
+def test_the_derivative_is_optaxs_too(float64):
+  params = trees()[1]
+  total = lambda make, rate: sum(jnp.sum(u) for u in jax.tree.leaves(trajectory(make(rate), params)))  # noqa: E731
+  ours = jax.grad(lambda rate: total(gx.adam, rate))(0.01)
+  theirs = jax.grad(lambda rate: total(optax.adam, rate))(0.01)
+  np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_decay_schedules_keep_the_running_product(float64):
+  params = jnp.ones(3)
+  transform = gx.chain(gx.moving_average(swings), gx.bias_correction(swings))
+  state = transform.init(params)
+  for _ in range(50):  # a constant stream stays that constant, whatever the decays
+    updates, state = transform.update(params, state)
+    np.testing.assert_allclose(updates, params, rtol=1e-12)
+  decays = [float(swings(count)) for count in range(50)]
+  np.testing.assert_allclose(state["bias_correction"]["correction"], 1 - np.prod(decays), rtol=1e-12)
+
+
+NO_TRANSFORM_IN_OPTAX = {"bias_correction"}  # `optax.bias_correction` divides a tree: another thing
+
+
+def test_argument_names_are_a_subset_of_optaxs():
+  for name in [*optimizers.__all__, *transforms.__all__]:
+    if hasattr(optax, name) and name not in NO_TRANSFORM_IN_OPTAX:
+      theirs = inspect.signature(getattr(optax, name)).parameters
+      assert set(getattr(gx, name).signature.parameters) <= set(theirs), name

@@ -1,0 +1,272 @@
+"""Laws: what holds for everything that is exported."""
+
+import copy
+import pickle
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from examples import EXPORTED, example, grads_like, params_like, run, scheduled, signature_of
+
+import gradxform as gx
+from gradxform.parts import Scope
+
+every = pytest.mark.parametrize("name", EXPORTED)
+every_with_numbers = pytest.mark.parametrize("name", [n for n in EXPORTED if jax.tree.leaves(example(n))])
+
+PRECISIONS = [
+  ("float32", "float32"),
+  ("bfloat16", "float32"),
+  ("float32", "bfloat16"),
+  ("bfloat16", "bfloat16"),
+  ("float16", "float16"),
+]
+
+
+@every
+@pytest.mark.parametrize(("grads_dtype", "params_dtype"), PRECISIONS)
+def test_updates_and_state_keep_structure_shapes_and_dtypes(name, grads_dtype, params_dtype, strict):
+  transform, params = example(name), params_like(params_dtype)
+  state = transform.init(params)
+  before = signature_of(state)
+  update = jax.jit(transform.update)
+  for step in range(2):
+    grads = grads_like(params, step, grads_dtype)
+    updates, state = update(grads, state, params)
+    assert signature_of(updates) == signature_of(grads)
+    assert signature_of(state) == before
+  assert update._cache_size() == 1
+  slots = [leaf.dtype for leaf in jax.tree.leaves(state) if leaf.ndim]
+  assert all(dtype == jnp.float32 for dtype in slots)
+
+
+@every
+def test_compiled_equals_eager(name, strict):
+  transform, params = example(name), params_like()
+  compiled, last = run(transform, params)
+  state = transform.init(params)
+  for step, wanted in enumerate(compiled):
+    updates, state = transform.update(grads_like(params, step), state, params)
+    chex.assert_trees_all_close(updates, wanted, rtol=2e-6, atol=1e-6)
+  chex.assert_trees_all_close(state, last, rtol=2e-6, atol=1e-6)
+
+
+@every
+def test_step_is_update_and_apply(name):
+  transform, params = example(name), params_like()
+  grads, state = grads_like(params, 0), transform.init(params)
+  updates, state_of_update = transform.update(grads, state, params)
+  stepped, state_of_step = transform.step(grads, state, params)
+  chex.assert_trees_all_close(stepped, gx.apply_updates(params, updates), rtol=1e-6)
+  chex.assert_trees_all_equal(state_of_step, state_of_update)
+
+
+@every
+@pytest.mark.parametrize("params", [{}, {"a": None}, None, (), jnp.ones(()), 1.0, jnp.zeros((0, 3)), np.ones(2)])
+def test_odd_trees_pass_through(name, params):
+  transform = example(name)
+  state = transform.init(params)
+  updates, new = transform.update(params, state, params)
+  assert jax.tree.structure(updates) == jax.tree.structure(params)
+  assert signature_of(new) == signature_of(state)
+  assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(updates))
+
+
+@every
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+def test_zero_gradients_stay_finite(name, dtype):
+  transform, params = example(name), params_like(dtype)
+  state = transform.init(params)
+  updates, state = transform.update(jax.tree.map(jnp.zeros_like, params), state, params)
+  assert all(np.all(np.isfinite(np.asarray(leaf, np.float32))) for leaf in jax.tree.leaves((updates, state)))
+
+
+@every_with_numbers
+def test_a_schedule_may_stand_where_a_number_is(name):
+  params = params_like()
+  numbers, _ = run(example(name), params)
+  schedules, state = run(scheduled(name), params)
+  chex.assert_trees_all_close(schedules, numbers, rtol=1e-5, atol=1e-6)
+  assert state["count"] == 3
+
+
+@every_with_numbers
+def test_a_population_equals_its_single_runs(name):
+  params = params_like()
+  transform = example(name)
+  population = jax.tree.map(lambda leaf: jnp.asarray([leaf, 0.9 * leaf]), transform)
+
+  def train(t):
+    q, state = params, t.init(params)
+    for step in range(2):
+      q, state = t.step(grads_like(params, step), state, q)
+    return q
+
+  together = jax.jit(jax.vmap(train))(population)
+  for index in range(2):
+    single = train(jax.tree.map(lambda leaf: leaf[index].item(), population))
+    chex.assert_trees_all_close(jax.tree.map(lambda x: x[index], together), single, rtol=1e-4, atol=1e-5)
+
+
+@every_with_numbers
+def test_derivative_with_respect_to_the_transform_is_finite(name):
+  params, transform = params_like(), example(name)
+
+  def train(t):
+    q, state = params, t.init(params)
+    for step in range(2):
+      grads = jax.tree.map(lambda g: g.at[..., :1].set(0) if g.ndim else g, grads_like(params, step))
+      q, state = t.step(grads, state, q)
+    return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(q))
+
+  derivative = jax.grad(train)(transform)
+  assert isinstance(derivative, gx.Transform)
+  assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(derivative))
+
+
+@every
+def test_works_inside_and_around_optax(name):
+  params, transform = params_like(), example(name)
+  alone, _ = run(transform, params)
+  inside, _ = run(optax.chain(optax.identity(), transform), params)
+  around, _ = run(gx.chain(optax.identity(), transform), params)
+  chex.assert_trees_all_close(inside, alone, rtol=1e-6, atol=1e-7)
+  chex.assert_trees_all_close(around, alone, rtol=1e-6, atol=1e-7)
+
+
+@every
+def test_is_an_optax_transform(name):
+  transform = example(name)
+  assert isinstance(transform, optax.GradientTransformationExtraArgs)
+  init, update = transform
+  params = params_like()
+  updates, _ = update(grads_like(params, 0), init(params), params)
+  assert jax.tree.structure(updates) == jax.tree.structure(params)
+
+
+@every
+def test_prints_as_python_that_makes_it_again(name):
+  transform = example(name)
+  again = eval(repr(transform), vars(gx).copy())
+  assert again == transform
+  assert hash(again) == hash(transform)
+  assert repr(again) == repr(transform)
+
+
+@every
+def test_its_expansion_has_the_same_state_and_numbers(name):
+  transform, params = example(name), params_like()
+  expansion = eval(gx.explain(transform), vars(gx).copy())
+  updates, _ = run(transform, params)
+  chex.assert_trees_all_close(run(expansion, params)[0], updates, rtol=1e-6, atol=1e-7)
+
+
+@every
+def test_survives_pickle_and_copies(name):
+  transform = example(name)
+  for again in (pickle.loads(pickle.dumps(transform)), copy.copy(transform), copy.deepcopy(transform)):
+    assert again == transform
+
+
+@every
+def test_unknown_extra_arguments_are_ignored(name):
+  params = params_like()
+  with_extra, _ = run(example(name), params, value=1.0, unheard_of={"x": 2.0})
+  chex.assert_trees_all_equal(with_extra, run(example(name), params)[0])
+
+
+@every
+def test_hyperparameters_can_be_read_and_replaced(name):
+  transform = example(name)
+  values = gx.hyperparameters(transform)
+  assert gx.replace(transform, values) == transform
+  assert len(set(values)) == len(values)
+  for path, value in values.items():
+    if isinstance(value, float):
+      changed = gx.replace(transform, {path: value / 2})
+      assert gx.hyperparameters(changed)[path] == value / 2
+      assert jax.tree.structure(changed) == jax.tree.structure(transform)
+
+
+@every
+def test_state_has_one_count_and_a_layout(name):
+  params, transform = params_like(), example(name)
+  _, state = run(transform, params)
+  assert optax.tree.get(state, "count") == 3
+  layout = gx.layout(transform, params)
+  assert jax.tree.structure(layout) == jax.tree.structure(state)
+  shapes = {"/".join(("layer", k)): v.shape for k, v in params["layer"].items()}
+  for leaf, array in zip(jax.tree.leaves(layout), jax.tree.leaves(state), strict=True):
+    assert (leaf.shape, leaf.dtype) == (array.shape, array.dtype)
+    assert leaf.kind == ("scalar" if leaf.parameter is None else "slot")
+    assert leaf.parameter is None or shapes[leaf.parameter] == leaf.shape
+
+
+@every
+def test_its_scope_is_what_it_sees(name):
+  transform = example(name)
+  params = {"a": params_like()["layer"]["w"], "b": params_like()["layer"]["b"]}
+  whole, _ = run(transform, params)
+  if transform.scope == Scope.ELEMENTWISE:  # any slice of the array gives that slice of the answer
+    state, part = transform.init({"a": params["a"][1:, :2]}), None
+    for step in range(3):
+      grads = {"a": grads_like(params, step)["a"][1:, :2]}
+      part, state = transform.update(grads, state, {"a": params["a"][1:, :2]})
+    chex.assert_trees_all_close(part["a"], whole[-1]["a"][1:, :2], rtol=1e-5, atol=1e-6)
+  if transform.scope < Scope.WHOLE_TREE:  # other leaves make no difference
+    state, alone = transform.init({"a": params["a"]}), None
+    for step in range(3):
+      alone, state = transform.update({"a": grads_like(params, step)["a"]}, state, {"a": params["a"]})
+    chex.assert_trees_all_close(alone["a"], whole[-1]["a"], rtol=1e-6, atol=1e-7)
+
+
+@every
+def test_a_nan_stays_where_the_scope_allows(name):
+  transform, params = example(name), params_like()
+  state = transform.init(params)
+  grads = grads_like(params, 0)
+  grads["layer"]["w"] = grads["layer"]["w"].at[0, 0].set(jnp.nan)
+  clean = transform.update(grads_like(params, 0), state, params)[0]["layer"]
+  updates = transform.update(grads, state, params)[0]["layer"]
+  if transform.scope == Scope.ELEMENTWISE:
+    np.testing.assert_array_equal(updates["w"].ravel()[1:], clean["w"].ravel()[1:])
+  if transform.scope < Scope.WHOLE_TREE:
+    np.testing.assert_array_equal(updates["b"], clean["b"])
+  else:
+    assert np.all(np.isnan(updates["b"]))
+  emits_earlier = transform.part.delayed if hasattr(transform.part, "delayed") else False
+  assert emits_earlier or np.isnan(updates["w"][0, 0])
+
+
+NEED_AN_ORDER = {"at_least", "clip", "running_max"}
+
+
+@every
+def test_complex_leaves_work_or_are_refused(name):
+  transform, params = example(name), params_like(jnp.complex64)
+  state = transform.init(params)
+  if name in NEED_AN_ORDER:
+    with pytest.raises(TypeError, match=f"`{name}` is not defined for complex updates"):
+      transform.update(grads_like(params, 0), state, params)
+    return
+  updates, new = transform.update(grads_like(params, 0), state, params)
+  assert signature_of(updates) == signature_of(params)
+  assert signature_of(new) == signature_of(state)
+  assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves((updates, new)))
+
+
+@every
+@pytest.mark.parametrize("leaf", [jnp.arange(3), jnp.array([True]), 1, True, jax.random.key(0)])
+def test_leaves_that_are_no_floats_are_refused_by_path(name, leaf):
+  transform = example(name)
+  with pytest.raises(TypeError, match=r"parameter 'dense/steps' has dtype .* Keep other leaves out"):
+    transform.init({"dense": {"steps": leaf}})
+
+
+def test_everything_exported_has_an_example_and_is_public():
+  for name in EXPORTED:
+    assert isinstance(example(name), gx.Transform), name
+    assert name in vars(gx), name
