@@ -49,9 +49,9 @@ def formula(factory: Callable[..., Any]) -> str:
   'p ← p − a · g'
   """
   block: list[str] = []
-  for line in (inspect.getdoc(factory) or "").splitlines():
+  for line in (inspect.getdoc(factory) or "").splitlines()[1:]:
     if line.startswith("    "):
-      block.append(line[4:])
+      block.append(line.strip())
     elif block:
       break
   return "\n".join(block)

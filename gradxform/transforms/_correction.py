@@ -14,8 +14,24 @@ from gradxform.rules import elementwise
 def _weight(decay: Any, t: jax.Array) -> jax.Array:
   """1 − decayᵗ without cancellation: the logarithm in float64 where the decay is a number."""
   if not is_number(decay):
-    return -jnp.expm1(t * jnp.log(jnp.asarray(decay, t.dtype)))
-  return -jnp.expm1(t * (math.log(decay) if decay > 0 else -math.inf))
+    return -_expm1(t * jnp.log(jnp.asarray(decay, t.dtype)))
+  return -_expm1(t * (math.log(decay) if decay > 0 else -math.inf))
+
+
+def _expm1(x: jax.Array) -> jax.Array:
+  """eˣ − 1 for x ≤ 0 within 2.5e-7 in float32, where XLA's own on CPU is off by up to 3.3e-7.
+
+  For small x, and with u the rounded eˣ, it is (u − 1) · x / log u: the errors of u cancel
+  (Kahan). XLA would see through `log`; through `log1p` it does not. It ends in a division, so that
+  XLA computes it once and does not repeat it for each leaf.
+  """
+  if x.dtype == jnp.float64:
+    return jnp.expm1(x)
+  less = jnp.exp(x) - 1
+  near = (x > -0.5) & (less != 0)
+  safe_x, safe_less = jnp.where(near, x, -1), jnp.where(near, less, -0.5)  # derivatives stay finite
+  numerator = jnp.where(near, safe_less * safe_x, jnp.where(x > -0.5, x, less))
+  return numerator / jnp.where(near, jnp.log1p(safe_less), 1)
 
 
 @named

@@ -46,7 +46,9 @@ def scale_by_learning_rate(learning_rate: Hyperparameter):
 def square():
   """Squares each element; of a complex one, its absolute value.
 
-  u ← |u|²
+      u ← |u|²
+
+  Source: what second moments average, Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
   """
 
   def rule(u):
@@ -59,7 +61,9 @@ def square():
 def absolute():
   """Takes the absolute value of each element; the modulus of a complex one.
 
-  u ← |u|
+      u ← |u|
+
+  Source: what Adamax's maximum sees, Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
   """
   return elementwise("absolute", jnp.abs, output=as_real)
 

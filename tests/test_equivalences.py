@@ -1,0 +1,111 @@
+"""Pairs of expressions that must agree."""
+
+import chex
+import optax
+import pytest
+from examples import params_like, run
+
+import gradxform as gx
+
+A, B, C = gx.clip(0.5), gx.moving_average(0.9), gx.scale(-0.1)
+corrected = gx.chain(gx.scale_by_momentum(0.9), gx.bias_correction(0.9))
+adam_by_hand = gx.chain(
+  gx.divide(
+    corrected,
+    by=gx.chain(gx.square(), gx.moving_average(0.999), gx.bias_correction(0.999), gx.root(eps=1e-8)),
+  ),
+  gx.scale_by_learning_rate(1e-3),
+)
+difference = gx.subtract(gx.identity(), gx.moving_average(0.9))
+
+SAME_NUMBERS = {
+  "chain is associative, on the left": (gx.chain(gx.chain(A, B), C), gx.chain(A, B, C)),
+  "chain is associative, on the right": (gx.chain(A, gx.chain(B, C)), gx.chain(A, B, C)),
+  "identity is its unit": (gx.chain(gx.identity(), B, gx.identity()), B),
+  "a chain of one is that one": (gx.chain(B), B),
+  "add does not care for the order": (gx.add(A, B), gx.add(B, A)),
+  "multiply does not care for the order": (gx.multiply(A, B), gx.multiply(B, A)),
+  "add of one is that one": (gx.add(B), B),
+  "subtracting adds the negative": (gx.subtract(A, B), gx.add(A, gx.chain(B, gx.scale(-1.0)))),
+  "dividing by one": (gx.divide(A, by=gx.chain(gx.scale(0.0), gx.root(1.0))), A),
+  "share is the part put in place": (
+    gx.share(gx.multiply(gx.shared("m"), gx.shared("m")), m=B),
+    gx.multiply(B, B),
+  ),
+  "a shared part may use an earlier one": (
+    gx.share(gx.shared("n"), m=B, n=gx.chain(gx.shared("m"), C)),
+    gx.chain(B, C),
+  ),
+  "a filter passes through a scale": (gx.chain(B, C), gx.chain(C, B)),
+  "filters commute": (gx.chain(B, gx.trace(0.5)), gx.chain(gx.trace(0.5), B)),
+  "no correction for no memory": (gx.bias_correction(0.0), gx.identity()),
+  "momentum 0 is gradient descent": (gx.momentum(0.1, momentum=0.0), gx.sgd(0.1)),
+  "nesterov with momentum 0 is gradient descent": (gx.nesterov(0.1, momentum=0.0), gx.sgd(0.1)),
+  "the heavy ball is a moving average at another rate": (
+    gx.momentum(0.1, momentum=0.9),
+    gx.chain(gx.scale_by_momentum(0.9), gx.sgd(1.0)),
+  ),
+  "adam from its parts": (gx.adam(1e-3), adam_by_hand),
+  "adamw without decay is adam": (gx.adamw(1e-3, weight_decay=0.0), gx.adam(1e-3)),
+  "adam without a first moment is nadam without one": (gx.adam(1e-3, b1=0.0), gx.nadam(1e-3, b1=0.0)),
+  "grafting onto oneself": (gx.graft(B, magnitude=B), B),
+  "a scheduled correction of a constant decay": (
+    gx.chain(B, gx.bias_correction(optax.constant_schedule(0.9))),
+    gx.chain(B, gx.bias_correction(0.9)),
+  ),
+  "a lead is the next correction, scheduled or not": (
+    gx.bias_correction(optax.constant_schedule(0.9), lead=1),
+    gx.bias_correction(0.9, lead=1),
+  ),
+  "eps-hat Adam corrects after the root": (
+    gx.chain(gx.square(), gx.moving_average(0.99), gx.root(), gx.bias_correction(0.99, power=0.5)),
+    gx.chain(gx.square(), gx.moving_average(0.99), gx.bias_correction(0.99), gx.root()),
+  ),
+  "ours in Optax's chain in ours": (gx.chain(optax.chain(B, C)), gx.chain(B, C)),
+}
+
+
+@pytest.mark.parametrize("pair", SAME_NUMBERS)
+def test_both_give_the_same_updates(pair):
+  left, right = SAME_NUMBERS[pair]
+  params = params_like()
+  chex.assert_trees_all_close(run(left, params)[0], run(right, params)[0], rtol=1e-5, atol=1e-7)
+
+
+schedule = optax.cosine_decay_schedule(1e-3, 100)
+
+SAME_STATES = {
+  "adam and its parts' names": [
+    gx.adam(1e-3),
+    gx.adam(schedule),
+    gx.adamw(1e-3),
+    gx.adamw(1e-3, weight_decay=schedule),
+    gx.chain(gx.clip_by_global_norm(1.0), gx.adam(1e-3)),
+    gx.chain(optax.clip(1.0), gx.adam(1e-3)),
+    gx.chain(gx.chain(gx.clip(1.0), gx.adam(1e-3)), gx.scale(0.5)),
+    gx.chain(gx.scale_by_adam(), gx.scale_by_learning_rate(1e-3)),
+    gx.chain(gx.scale_by_adam()),
+    gx.scale_by_adam(),
+  ],
+  "a filter, alone and corrected": [B, gx.chain(B), gx.chain(B, gx.bias_correction(0.9)), gx.previous(B)],
+  "a part of a quotient": [
+    gx.divide(B, by=gx.absolute()),
+    gx.divide(gx.chain(B, gx.bias_correction(0.9)), by=gx.absolute()),
+    gx.divide(gx.chain(gx.clip(1.0), B), by=gx.chain(gx.absolute(), gx.root(0.1))),
+  ],
+}
+
+
+@pytest.mark.parametrize("family", SAME_STATES)
+def test_what_has_no_state_leaves_no_trace_in_it(family):
+  states = [t.init(params_like()) for t in SAME_STATES[family]]
+  for state in states[1:]:
+    chex.assert_trees_all_equal_structs(state, states[0])
+    assert list(state) == list(states[0])
+
+
+def test_a_checkpoint_survives_a_clip_put_in_front():
+  params = params_like()
+  _, state = run(gx.adam(1e-3), params)
+  updates, _ = gx.chain(gx.clip_by_global_norm(1e9), gx.adam(1e-3)).update(params, state, params)
+  chex.assert_trees_all_close(updates, gx.adam(1e-3).update(params, state, params)[0], rtol=1e-6)
