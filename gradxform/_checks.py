@@ -158,6 +158,15 @@ def tree_mismatch(what: str, expected: Any, got: Any) -> ValueError:
   )
 
 
+def slot_mismatch(transform: str, slot: str, expected: Any, got: Any) -> Exception:
+  """The error for updates that do not fit what is kept of earlier ones, in shape or in kind."""
+  kind = ValueError if isinstance(expected, tuple) else TypeError
+  return kind(
+    f"`{transform}`: the state's {slot!r} is {expected}, the update gives {got}. "
+    "Pass updates of the parameters from which `init` made the state."
+  )
+
+
 def state_mismatch(expected: Iterable[str], got: Iterable[str]) -> ValueError:
   """The error for a state that another expression has made."""
   return ValueError(

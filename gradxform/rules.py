@@ -139,20 +139,14 @@ class LeafRule(_Prepared):
     out = self.rule(u.astype(dtype), *kept, **asked)
     if not self.slots:
       return out, ()
-    u, *new = out
-    return u, tuple(self._kept(n, s, path) for n, s, path in zip(new, slots, self.slots, strict=True))
+    out, *new = out
+    return out, tuple(self._kept(u, n, s, path) for n, s, path in zip(new, slots, self.slots, strict=True))
 
-  def _kept(self, new: Any, slot: Any, path: tuple[str, ...]) -> Any:
-    if new.shape != slot.shape:
-      raise ValueError(
-        f"`{self.name}`: the slot {path[0]!r} has shape {slot.shape}, its new value {new.shape}. "
-        "Pass updates of the parameters from which `init` made the state."
-      )
+  def _kept(self, u: Any, new: Any, slot: Any, path: tuple[str, ...]) -> Any:
+    if new.shape != slot.shape or (self.scope is Scope.ELEMENTWISE and u.shape != slot.shape):
+      raise _checks.slot_mismatch(self.name, path[0], slot.shape, u.shape)
     if jnp.iscomplexobj(new) and not jnp.iscomplexobj(slot):
-      raise TypeError(
-        f"`{self.name}`: the slot {path[0]!r} is real ({slot.dtype}), its new value complex ({new.dtype}). "
-        "Pass updates of the parameters from which `init` made the state."
-      )
+      raise _checks.slot_mismatch(self.name, path[0], slot.dtype, new.dtype)
     return new.astype(slot.dtype)
 
 
