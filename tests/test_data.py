@@ -73,7 +73,7 @@ def test_every_example_occurs_once_in_an_epoch(size, batch_size, seed):
   assert indices.dtype == np.int32
   assert sorted(indices[weights == 1]) == list(range(size))
   assert (weights == 0).sum() == weights.size - size
-  assert ((0 <= indices) & (indices < size)).all()
+  assert ((indices >= 0) & (indices < size)).all()
   assert (weights[:-1] == 1).all()  # what fills up is in the last batch
 
 
