@@ -89,7 +89,7 @@ def test_all_finite_values_are_within_the_limits(drawn):
   for axes, what in zip(figure.axes, ("loss", "accuracy"), strict=True):
     low, high = axes.get_ylim()
     for value in [*measured.column(f"train_{what}"), *measured.column(f"test_{what}")]:
-      assert not np.isfinite(value) or low <= value <= high or axes.get_yscale() == "log" and value == 0
+      assert not np.isfinite(value) or low <= value <= high or (axes.get_yscale() == "log" and value == 0)
 
 
 def test_the_part_can_be_told_by_colour_and_by_width(drawn):
