@@ -1,0 +1,205 @@
+"""What `gradxform list` and `gradxform explain` print: read from signatures, docstrings and layouts."""
+
+import importlib
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+import gradxform as gx
+
+_WIDTH = 88
+_OTHERS = "functions and classes"
+
+_SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
+
+# What stands for an argument without a default, by its name.
+ILLUSTRATIONS: dict[str, Any] = {
+  # numbers
+  "decay": 0.9,
+  "learning_rate": 1e-3,
+  "max_delta": 1.0,
+  "max_norm": 1.0,
+  "minimum": 1e-3,
+  "name": "m",
+  "step_size": -0.1,
+  "threshold": 1.0,
+  "weight_decay": 1e-4,
+  # transforms
+  "*parts": (gx.identity(), gx.trace(0.9)),
+  "*stages": (gx.clip(1.0), gx.trace(0.9)),
+  "**parts": {"m": gx.moving_average(0.9)},
+  "body": gx.subtract(gx.identity(), gx.shared("m")),
+  "by": _SECOND_MOMENT,
+  "direction": gx.sign(),
+  "inner": gx.moving_average(0.9),
+  "magnitude": gx.identity(),
+  "minuend": gx.identity(),
+  "numerator": gx.moving_average(0.9),
+  "statistic": gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps=1e-6)),
+  "subtrahend": gx.moving_average(0.9),
+}
+
+
+def catalogue() -> dict[str, list[str]]:
+  """Every exported name, by kind; only the last kind does not make transforms."""
+  kinds: dict[str, list[str]] = {}
+  for kind in ("combinators", "transforms", "wrappers", "optimizers"):
+    exported: list[str] = [*getattr(importlib.import_module(f"gradxform.{kind}"), "__all__", ())]
+    if exported:
+      kinds[kind] = exported
+  made = {name for names in kinds.values() for name in names}
+  public = (name for name, value in vars(gx).items() if not name.startswith("_") and callable(value))
+  return {**kinds, _OTHERS: sorted(set(public) - made, key=str.lower)}
+
+
+def listing() -> str:
+  """Everything exported, by kind, each with the first sentence of its docstring."""
+  kinds = catalogue()
+  width = max(len(name) for names in kinds.values() for name in names)
+  blocks = []
+  for kind, names in kinds.items():
+    lines = [f"  {name:{width}}  {first_sentence(getattr(gx, name))}" for name in names]
+    blocks.append("\n".join([kind, *lines]))
+  return "\n\n".join(blocks)
+
+
+def explanation(name: str) -> str:
+  """What a transform, combinator, wrapper or optimizer is, does and keeps.
+
+  Raises:
+    ValueError: if none has this name.
+  """
+  kinds = {exported: kind for kind, names in catalogue().items() if kind != _OTHERS for exported in names}
+  if name not in kinds:
+    raise ValueError(f"no transform has the name {name!r}. They are: {', '.join(kinds)}.")
+  factory = getattr(gx, name)
+  blocks = [f"{name}, one of the {kinds[name]}\n" + _wrapped(summary(factory))]
+  t, chosen = illustrated(factory)
+  if t is not None:
+    given = f" (with illustrative values for what is required: {', '.join(chosen)})" if chosen else ""
+    blocks.append(_block(f"Expression{given}", textwrap.wrap(repr(t), _WIDTH, break_on_hyphens=False)))
+    blocks.append(_block("In primitives", gx.explain(t).splitlines()))
+  if formula := gx.formula(factory):
+    blocks.append(_block("Formula", formula.splitlines()))
+  if factory.signature.parameters:
+    blocks.append(_block("Hyperparameters", _arguments(factory)))
+  if t is not None:
+    blocks.append(_block("State, for float32 parameters", _state(t)))
+  if source := _section(factory, "Source:"):
+    blocks.append("Source\n" + _wrapped(source))
+  return "\n\n".join(blocks)
+
+
+def illustrated(factory: Any) -> tuple[gx.Transform | None, list[str]]:
+  """A transform made with illustrative values for what has no default, and the names of those.
+
+  ``None`` stands for it where an argument has no illustration.
+  """
+  args, kwargs, chosen = [], {}, []
+  for label, parameter in _labelled(factory):
+    if parameter.default is not parameter.empty or label == "**named_parts" or label == "**named_stages":
+      continue
+    if label not in ILLUSTRATIONS:
+      return None, []
+    value = ILLUSTRATIONS[label]
+    chosen.append(label.lstrip("*"))
+    if parameter.kind is parameter.VAR_POSITIONAL:
+      args.extend(value)
+    else:
+      kwargs.update(value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value})
+  return factory(*args, **kwargs), chosen
+
+
+def _labelled(factory: Any) -> Iterable[tuple[str, inspect.Parameter]]:
+  """The parameters of a function, each with its name as a docstring has it: ``*parts``."""
+  stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+  for name, parameter in factory.signature.parameters.items():
+    yield stars.get(parameter.kind, "") + name, parameter
+
+
+# Docstrings.
+
+
+def summary(function: Callable[..., Any]) -> str:
+  """The first paragraph of a docstring, in one line."""
+  return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+
+
+def first_sentence(function: Callable[..., Any]) -> str:
+  """The first sentence of a docstring."""
+  return re.split(r"(?<=\.)\s", summary(function), maxsplit=1)[0]
+
+
+def argument_docs(function: Callable[..., Any]) -> dict[str, str]:
+  """What the docstring says of each argument, by its name there, such as ``*parts``."""
+  docs: dict[str, str] = {}
+  _, _, section = (inspect.getdoc(function) or "").partition("\nArgs:\n")
+  name = ""
+  for line in section.splitlines():
+    if not line.startswith("  "):
+      break
+    if entry := re.match(r"  (\S+): (.*)", line):
+      name, docs[entry[1]] = entry[1], entry[2]
+    else:
+      docs[name] = f"{docs.get(name, '')} {line.strip()}"
+  return docs
+
+
+def _section(function: Callable[..., Any], heading: str) -> str:
+  """The paragraph of a docstring that starts with a heading, in one line, without it."""
+  for paragraph in (inspect.getdoc(function) or "").split("\n\n"):
+    if paragraph.startswith(heading):
+      return " ".join(paragraph.removeprefix(heading).split())
+  return ""
+
+
+# Blocks.
+
+
+def _block(title: str, lines: Sequence[str]) -> str:
+  return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def _wrapped(text: str) -> str:
+  return textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+  """Rows in columns; the last column is not padded."""
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _arguments(factory: Any) -> list[str]:
+  docs = argument_docs(factory)
+  rows = []
+  for label, parameter in _labelled(factory):
+    many = label.startswith("*")
+    default = "" if many else "required" if parameter.default is parameter.empty else repr(parameter.default)
+    rows.append((label, default, docs.get(label, "")))
+  return _aligned(rows)
+
+
+def _state(t: gx.Transform) -> list[str]:
+  """The leaves of the state, and what they take."""
+  if t.factory is gx.shared:
+    t = gx.share(t, **{t.arguments["name"]: gx.identity()})  # it stands inside of one only
+  matrix = jax.ShapeDtypeStruct((256, 128), np.float32)
+  leaves = jax.tree_util.tree_leaves_with_path(gx.layout(t, matrix))
+  rows, size, each, once = [], int(np.prod(matrix.shape)), 0.0, 0
+  for path, leaf in leaves:
+    taken = int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize
+    if leaf.kind == "scalar":
+      once, amount = once + taken, f"{taken} bytes"
+    elif leaf.kind == "slot":
+      each, amount = each + taken / size, f"{taken / size:g} bytes per parameter"
+    else:
+      each, amount = each + taken / size, f"{taken:,} bytes for a matrix of 256 × 128"
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    rows.append((name, np.dtype(leaf.dtype).name, leaf.kind, amount))
+  return [*_aligned(rows), f"together {each:g} bytes per parameter, and {once} bytes once"]
