@@ -119,6 +119,15 @@ def test_the_last_values_are_written_out():
   assert [text.get_text() for text in right.texts] == ["train 95.0%", "test 95.0%"]
 
 
+def test_the_last_values_stand_at_the_ends_of_their_lines():
+  figure = curves(history(loss=(2.0, 0.5, 0.01), test_loss=(2.1, 0.7, 0.3)))
+  FigureCanvasAgg(figure).draw()
+  axes = figure.axes[0]
+  for line, label in zip(axes.lines, axes.texts, strict=True):
+    (_, end), box = axes.transData.transform((1, line.get_ydata()[-1])), label.get_window_extent()
+    assert box.y0 <= end <= box.y1
+
+
 def test_the_heading_names_what_was_trained_and_how_it_ended():
   figure = curves(history(loss=(1.0, 2.0, NAN), interrupted=True), title="sgd(1.0)", subtitle="digits")
   title, subtitle = (text.get_text() for text in figure.texts)

@@ -150,6 +150,18 @@ def test_a_seed_gives_one_history_and_another_seed_another(small):
   assert losses[0] == losses[1] != losses[2]
 
 
+def test_every_epoch_has_an_order_of_its_own(small, monkeypatch):
+  keys = []
+
+  def watched(optimizer, params, state, key, *args, **kwargs):
+    keys.append(jax.random.key_data(key).tolist())
+    return train_epoch(optimizer, params, state, key, *args, **kwargs)
+
+  monkeypatch.setattr(training, "train_epoch", watched)
+  fit(gx.sgd(0.1), small, epochs=3, hidden=(8,))
+  assert len(keys) == len(set(map(tuple, keys))) == 3
+
+
 def test_seconds_grow_and_every_epoch_is_reported(small):
   seen = []
   history = fit(gx.sgd(0.1), small, epochs=4, hidden=(8,), on_epoch=lambda so_far: seen.append(len(so_far.epochs)))
