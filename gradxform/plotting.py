@@ -140,7 +140,6 @@ def _label(axes: Axes, columns: Sequence[np.ndarray], written: Callable[[float],
 
 def _height(axes: Axes, column: np.ndarray) -> float:
   """Where the last finite value stands, as a fraction of the panel's height."""
-  axes.autoscale_view()  # so that the limits are those of the drawing
   finite = column[np.isfinite(column)]
   if not finite.size:
     return 0.5
