@@ -1,0 +1,92 @@
+"""Transform and named: what they promise beside the laws."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import gradxform as gx
+
+PARAMS = {"w": jnp.ones((2, 3)), "b": jnp.zeros(3)}
+
+
+def test_named_gives_a_name_and_leaves_to_an_expression_of_ones_own():
+  @gx.named
+  def slow_sgd(learning_rate, momentum=0.9, *, repeats: int = 2):
+    """My own."""
+    return gx.chain(*[gx.trace(momentum)] * repeats, gx.scale_by_learning_rate(learning_rate))
+
+  transform = slow_sgd(0.1)
+  assert repr(transform) == "slow_sgd(learning_rate=0.1, momentum=0.9, repeats=2)"
+  assert jax.tree.leaves(transform) == [0.1, 0.9]
+  assert sorted(transform.init(PARAMS)) == ["count", "trace", "trace_2"]
+  assert gx.replace(transform, {"repeats": 3}).init(PARAMS).keys() >= {"trace_3"}
+  assert slow_sgd.__doc__ == "My own."
+  assert list(inspect.signature(slow_sgd).parameters) == ["learning_rate", "momentum", "repeats"]
+
+
+def test_named_may_return_a_transform_of_optax():
+  @gx.named
+  def theirs(learning_rate):
+    return optax.sgd(learning_rate, momentum=0.9)
+
+  state = theirs(0.1).init(PARAMS)
+  updates, _ = theirs(0.1).update(PARAMS, state)
+  np.testing.assert_allclose(updates["w"], -0.1, rtol=1e-6)
+  assert sorted(state) == ["count", "theirs"]
+
+
+def test_the_state_prints_and_is_made_of_plain_dicts():
+  state = gx.adam(1e-3).init({"w": jnp.zeros(1)})
+  assert str(state).replace("\n", "") == (
+    "{'count': Array(0, dtype=int32), 'scale_by_adam': {'numerator': {'scale_by_momentum': {'moment': "
+    "{'w': Array([0.], dtype=float32)}}}, 'by': {'moving_average': {'moment': {'w': Array([0.], dtype=float32)}}}}}"
+  )
+
+
+def test_init_works_on_shapes_alone():
+  shapes = jax.eval_shape(gx.adam(1e-3).init, PARAMS)
+  assert jax.tree.structure(shapes) == jax.tree.structure(gx.adam(1e-3).init(PARAMS))
+
+
+def test_update_does_not_need_parameters_that_nobody_reads():
+  transform = gx.adam(1e-3)
+  without, _ = transform.update(PARAMS, transform.init(PARAMS))
+  with_them, _ = transform.update(PARAMS, transform.init(PARAMS), PARAMS)
+  jax.tree.map(np.testing.assert_array_equal, without, with_them)
+
+
+def test_updates_run_in_a_scan():
+  transform = gx.adam(1e-2)
+
+  def body(carry, _):
+    params, state = carry
+    return transform.step(params, state, params), None
+
+  (params, state), _ = jax.lax.scan(body, (PARAMS, transform.init(PARAMS)), None, length=10)
+  assert state["count"] == 10
+  assert np.all(params["w"] < 1)
+
+
+def test_optax_maps_over_the_parameters_in_our_state():
+  state = gx.adam(1e-3).init(PARAMS)
+  marked = optax.tree.map_params(gx.adam(1e-3), lambda _: "like a parameter", state, transform_non_params=lambda _: 0)
+  assert marked["count"] == 0
+  assert marked["scale_by_adam"]["by"]["moving_average"]["moment"] == dict.fromkeys("bw", "like a parameter")
+
+
+def test_a_state_of_another_count_dtype_or_none_is_refused():
+  with pytest.raises(ValueError, match=r"the state must have the entries \['count'\], got \['NoneType'\]"):
+    gx.sgd(0.1).update(PARAMS, None)
+
+
+def test_numpy_parameters_are_taken_as_arrays():
+  params = {"w": np.ones((2, 3), np.float64)}
+  transform = gx.adam(1e-3)
+  updates, state = transform.update(params, transform.init(params), params)
+  assert updates["w"].dtype == jnp.float32
+  stepped, _ = transform.step(params, state, params)
+  assert isinstance(stepped["w"], jax.Array)

@@ -1,0 +1,40 @@
+"""Bounds on updates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradxform as gx
+
+TREE = {"a": jnp.asarray([3.0, 0.0]), "b": jnp.asarray([[4.0]])}
+
+
+def clipped(transform, tree=TREE):
+  return transform.update(tree, transform.init(tree))[0]
+
+
+def test_by_value():
+  np.testing.assert_allclose(clipped(gx.clip(3.5))["b"], [[3.5]])
+  np.testing.assert_allclose(clipped(gx.clip(3.5), jnp.asarray([-9.0, 1.0])), [-3.5, 1.0])
+
+
+def test_by_the_root_mean_square_of_each_array():
+  updates = clipped(gx.clip_by_block_rms(1.0))
+  np.testing.assert_allclose(updates["a"], [np.sqrt(2.0), 0.0], rtol=1e-6)
+  np.testing.assert_allclose(updates["b"], [[1.0]], rtol=1e-6)
+  np.testing.assert_allclose(clipped(gx.clip_by_block_rms(10.0))["a"], TREE["a"])
+
+
+def test_by_the_norm_of_all():
+  updates = clipped(gx.clip_by_global_norm(1.0))
+  np.testing.assert_allclose(updates["a"], [0.6, 0.0], rtol=1e-6)
+  np.testing.assert_allclose(updates["b"], [[0.8]], rtol=1e-6)
+  jax.tree.map(np.testing.assert_array_equal, clipped(gx.clip_by_global_norm(5.5)), TREE)
+  jax.tree.map(np.testing.assert_array_equal, clipped(gx.clip_by_global_norm(float("inf"))), TREE)
+
+
+@pytest.mark.parametrize("make", [gx.clip_by_block_rms, gx.clip_by_global_norm])
+def test_zero_stays_zero(make):
+  zeros = jax.tree.map(jnp.zeros_like, TREE)
+  jax.tree.map(np.testing.assert_array_equal, clipped(make(0.5), zeros), zeros)

@@ -1,0 +1,56 @@
+"""Bias correction."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradxform as gx
+
+
+def factors(transform, steps):
+  state, got = transform.init(jnp.ones(())), []
+  for _ in range(steps):
+    update, state = transform.update(jnp.ones(()), state)
+    got.append(float(1 / update))
+  return got
+
+
+def test_by_hand():
+  np.testing.assert_allclose(factors(gx.bias_correction(0.5), 3), [0.5, 0.75, 0.875], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(0.5, lead=1), 2), [0.75, 0.875], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(0.75, power=0.5), 1), [0.5], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(0.0), 2), [1.0, 1.0])
+
+
+def test_a_schedule_multiplies_its_decays():
+  decays = [0.5, 0.25, 0.8, 0.1]
+  schedule = lambda count: jnp.asarray(decays)[count]  # noqa: E731
+  wanted = 1 - np.cumprod(decays)
+  np.testing.assert_allclose(factors(gx.bias_correction(schedule), 3), wanted[:3], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(schedule, lead=1), 3), wanted[1:], rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.0, 0.9999), st.floats(-100, 100).filter(lambda x: abs(x) > 1e-3), st.integers(1, 6))
+def test_a_constant_stream_is_that_constant_at_every_step(decay, constant, steps):
+  for b in (decay, optax.constant_schedule(decay), jnp.float32(decay)):
+    transform = gx.chain(gx.moving_average(b), gx.bias_correction(b))
+    state = transform.init(1.0)
+    for _ in range(steps):
+      update, state = transform.update(jnp.float32(constant), state)
+    # A decay that is an array has been rounded to float32 already, and 1 - decay with it.
+    tolerance = 1e-6 if isinstance(b, float) else 1e-7 / (1 - decay) + 1e-6
+    np.testing.assert_allclose(update, constant, rtol=tolerance)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9999])
+def test_its_derivative_by_a_traced_decay_is_the_analytic_one(decay, float64):
+  transform = lambda b: gx.bias_correction(b).update(jnp.ones(()), {"count": jnp.int32(6)})[0]  # noqa: E731
+  slope = 7 * decay**6 / (1 - decay**7) ** 2
+  np.testing.assert_allclose(jax.grad(transform)(decay), slope, rtol=1e-8)
+  with jax.enable_x64(False):
+    np.testing.assert_allclose(jax.grad(transform)(jnp.float32(decay)), slope, rtol=1e-2)

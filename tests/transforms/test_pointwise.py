@@ -1,0 +1,51 @@
+"""Functions of each element, by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradxform as gx
+
+U = jnp.asarray([3.0, -0.25, 0.0])
+
+BY_HAND = [
+  (gx.scale(-2.0), [-6.0, 0.5, 0.0]),
+  (gx.scale_by_learning_rate(0.5), [-1.5, 0.125, 0.0]),
+  (gx.square(), [9.0, 0.0625, 0.0]),
+  (gx.absolute(), [3.0, 0.25, 0.0]),
+  (gx.sign(), [1.0, -1.0, 0.0]),
+  (gx.at_least(-0.125), [3.0, -0.125, 0.0]),
+  (gx.chain(gx.square(), gx.root()), [3.0, 0.25, 0.0]),
+  (gx.chain(gx.square(), gx.root(1.0)), [4.0, 1.25, 1.0]),
+  (gx.chain(gx.square(), gx.root(0.5, 16.0)), [5.5, np.sqrt(16.0625) + 0.5, 4.5]),
+]
+
+
+@pytest.mark.parametrize(("transform", "wanted"), BY_HAND, ids=lambda x: repr(x)[:40])
+def test_by_hand(transform, wanted):
+  updates, _ = transform.update(U, transform.init(U))
+  np.testing.assert_allclose(updates, wanted, rtol=1e-6)
+
+
+def test_complex_elements_have_a_modulus_and_a_direction():
+  z = jnp.asarray([3 + 4j, 0j])
+  for transform, wanted in [(gx.square(), [25, 0]), (gx.absolute(), [5, 0]), (gx.sign(), [0.6 + 0.8j, 0])]:
+    np.testing.assert_allclose(transform.update(z, transform.init(z))[0], wanted, rtol=1e-6)
+
+
+def test_nan_and_infinity_are_passed_on():
+  u = jnp.asarray([jnp.nan, jnp.inf, -jnp.inf])
+  for transform, wanted in [
+    (gx.sign(), [np.nan, 1, -1]),
+    (gx.clip(1.0), [np.nan, 1, -1]),
+    (gx.at_least(0.0), [np.nan, np.inf, 0]),
+    (gx.scale(2.0), [np.nan, np.inf, -np.inf]),
+  ]:
+    np.testing.assert_array_equal(transform.update(u, transform.init(u))[0], wanted)
+
+
+def test_the_derivative_of_the_root_at_zero_is_zero():
+  transform = gx.chain(gx.square(), gx.root())
+  slope = jax.grad(lambda u: jnp.sum(transform.update(u, transform.init(u))[0]))(U)
+  np.testing.assert_allclose(slope, [1.0, -1.0, 0.0], rtol=1e-6)
