@@ -144,6 +144,7 @@ class Part:
     delayed: whether what it emits is independent of the present input.
     positive: whether what it emits is known to be greater than 0.
     is_filter: whether what it emits is the new value of its one slot.
+    size: how many rules it applies to each leaf.
   """
 
   scope: Scope = Scope.ELEMENTWISE
@@ -154,6 +155,7 @@ class Part:
   delayed: bool = False
   positive: bool = False
   is_filter: bool = False
+  size: int = 0
 
   @property
   def stateful(self) -> bool:
@@ -214,24 +216,26 @@ class Part:
     return described
 
 
+WORTH_SHARING = 3  # rules: below, a call in the program costs more than the equations that it saves
+
+
 def _for_each_leaf(part: Part, flow: Flow, rows: Sequence[Any], values: Any, heres: Sequence[Here]) -> list[Any]:
   """Applies the part to each leaf; under a trace, leaves of one kind share one traced function."""
-  kinds = [(np.shape(u), jnp.result_type(u)) for u in flow]
-  repeated = {kind for kind, times in collections.Counter(kinds).items() if times > 1}
   leaves, structure = jax.tree.flatten(values)
   numbers = [None if _checks.is_array(leaf) else leaf for leaf in leaves]  # constants stay constants
+  arrays = [leaf for leaf in leaves if _checks.is_array(leaf)]
 
-  def one(arrays: Flow, u: Any, slots: Any, here: Here) -> Any:
+  def leaf(arrays: Flow, u: Any, slots: Any, here: Here) -> Any:
     rest = iter(arrays)
     filled = [next(rest) if number is None else number for number in numbers]
     return part.apply(u, slots, structure.unflatten(filled), here)
 
-  arrays = [leaf for leaf in leaves if _checks.is_array(leaf)]
-  traced = jax.jit(one)
+  kinds = collections.Counter((u.shape, u.dtype) for u in flow)
+  traced = jax.jit(leaf)
   results = []
-  for u, slots, kind, here in zip(flow, rows, kinds, heres, strict=True):
-    shares = kind in repeated and isinstance(u, Tracer)
-    results.append((traced if shares else one)(arrays, u, slots, here))
+  for u, slots, here in zip(flow, rows, heres, strict=True):
+    shares = part.size >= WORTH_SHARING and isinstance(u, Tracer) and kinds[u.shape, u.dtype] > 1
+    results.append(traced(arrays, u, slots, here) if shares else part.apply(u, slots, values, here))
   return results
 
 

@@ -103,6 +103,8 @@ class _Prepared(Part):
 class LeafRule(_Prepared):
   """A rule for one leaf as a part."""
 
+  size = 1
+
   def __init__(
     self,
     scope: Scope,

@@ -83,7 +83,7 @@ ROWS = {
     {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1},
   ),
   "adamax": (gx.adamax(0.01), "Adamax", {"lr": 0.01}),
-  "adamax options": (gx.adamax(0.01, b1=0.8, b2=0.95, eps=0.1), "Adamax", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 0.1}),
+  "adamax options": (gx.adamax(0.01, b2=0.95, eps=0.1), "Adamax", {"lr": 0.01, "betas": (0.9, 0.95), "eps": 0.1}),
   "adamax with L2": (gx.chain(L2, gx.adamax(0.01)), "Adamax", {"lr": 0.01, "weight_decay": 0.1}),
   "nadam with a constant momentum": (gx.nadam(0.01), "NAdam", {"lr": 0.01, "momentum_decay": 1e9}),
   "nadam": (nadam(0.002), "NAdam", {}),

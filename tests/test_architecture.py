@@ -19,7 +19,13 @@ LAYERS = [
   "data", "training", "plotting", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-IMPORTED_ONCE = {"flax": ["training"], "matplotlib": ["plotting"], "torch": [], "sklearn": ["data"], "mlxtend": ["data"]}
+IMPORTED_ONCE = {
+  "flax": ["training"],
+  "matplotlib": ["plotting"],
+  "torch": [],
+  "sklearn": ["data"],
+  "mlxtend": ["data"],
+}
 
 
 def layer_of(module):

@@ -34,7 +34,7 @@ WRONG_ARGUMENTS = [
   (lambda: gx.adam(), TypeError, r"^`adam`: missing a required argument: 'learning_rate'. Its arguments are"),
   (lambda: gx.adam(1e-3, 0.9), TypeError, r"^`adam`: too many positional arguments. Its arguments are"),
   # combinators
-  (lambda: gx.chain(gx.sgd), TypeError, r"`chain\(stages\[0\]=...\)` must be a gradient transformation.*Call it first: `sgd"),
+  (lambda: gx.chain(gx.sgd), TypeError, r"`chain\(stages\[0\]=...\)` must be a gradient .*Call it first: `sgd"),
   (lambda: gx.chain(0.1), TypeError, r"must be a gradient transformation, with `init` and `update`, got 0.1"),
   (lambda: gx.divide(gx.identity(), by=2.0), TypeError, r"`divide\(by=...\)` must be a gradient transformation"),
   (lambda: gx.add(), ValueError, r"`add\(\)` needs at least one part"),

@@ -50,7 +50,9 @@ def test_share_computes_once_and_stores_once():
   transform = gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.5))
   updates, state = update(transform)
   assert_allclose(updates, G / 2)
-  assert jax.tree.structure(state) == jax.tree.structure({"count": 0, "share": {"m": {"moving_average": {"moment": 0}}}})
+  assert jax.tree.structure(state) == jax.tree.structure(
+    {"count": 0, "share": {"m": {"moving_average": {"moment": 0}}}}
+  )
 
 
 def test_share_and_shared_work_where_the_whole_tree_must_be_seen():
@@ -140,11 +142,13 @@ leaf_transforms = st.sampled_from(
 )
 expressions = st.recursive(
   leaf_transforms | st.just(gx.clip_by_global_norm(3.0)) | st.just(optax.trace(0.5)),
-  lambda inner: st.builds(lambda parts: gx.chain(*parts), st.lists(inner, max_size=3))
-  | st.builds(lambda parts: gx.add(*parts), st.lists(inner, min_size=1, max_size=3))
-  | st.builds(lambda part: gx.chain(named=part), inner)
-  | st.builds(gx.subtract, inner, inner)
-  | st.builds(lambda a, b: gx.share(gx.add(a, gx.shared("x")), x=b), inner, inner),
+  lambda inner: (
+    st.builds(lambda parts: gx.chain(*parts), st.lists(inner, max_size=3))
+    | st.builds(lambda parts: gx.add(*parts), st.lists(inner, min_size=1, max_size=3))
+    | st.builds(lambda part: gx.chain(named=part), inner)
+    | st.builds(gx.subtract, inner, inner)
+    | st.builds(lambda a, b: gx.share(gx.add(a, gx.shared("x")), x=b), inner, inner)
+  ),
   max_leaves=6,
 )
 

@@ -60,7 +60,9 @@ def test_replace_changes_a_whole_population():
 
 
 def test_replace_refuses_what_matches_nothing_or_is_out_of_range():
-  with pytest.raises(ValueError, match=r"`replace\(values=...\)`: 'lr' matches no hyperparameter. They are: 'learning_rate',"):
+  with pytest.raises(
+    ValueError, match=r"`replace\(values=...\)`: 'lr' matches no hyperparameter. They are: 'learning_rate',"
+  ):
     gx.replace(gx.adam(1e-3), {"lr": 1.0})
   with pytest.raises(ValueError, match=r"`adam\(b1=...\)` must be in \[0, 1\), got 2.0"):
     gx.replace(TWO, {"*b1": 2.0})

@@ -12,10 +12,16 @@ from numpy.testing import assert_allclose
 import gradxform as gx
 from gradxform import tree
 
-leaves = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=3, max_side=4), elements=st.floats(-8, 8, width=16, allow_subnormal=False))
+leaves = hnp.arrays(
+  np.float32,
+  hnp.array_shapes(min_dims=0, max_dims=3, max_side=4),
+  elements=st.floats(-8, 8, width=16, allow_subnormal=False),
+)
 trees = st.recursive(
   leaves | st.none(),
-  lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/c", min_size=1, max_size=3), inner, max_size=3),
+  lambda inner: (
+    st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/c", min_size=1, max_size=3), inner, max_size=3)
+  ),
   max_leaves=6,
 )
 

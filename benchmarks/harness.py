@@ -1,0 +1,86 @@
+"""What the benchmarks share: runs by turns, ratios with their spread, rows in a CSV."""
+
+import csv
+import datetime
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jaxlib
+import optax
+
+import gradxform as gx
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def by_turns(sides: Sequence[Callable[[], Any]], rounds: int) -> list[list[float]]:
+  """Seconds of each call of each side, called one after the other in every round."""
+  seconds: list[list[float]] = [[] for _ in sides]
+  for round_ in range(rounds):
+    order = range(len(sides)) if round_ % 2 == 0 else reversed(range(len(sides)))
+    for index in order:
+      start = time.perf_counter()
+      jax.block_until_ready(sides[index]())
+      seconds[index].append(time.perf_counter() - start)
+  return seconds
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+  """The median of the ratios of each round, and their quartiles."""
+  ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+  low, median, high = statistics.quantiles(ratios, n=4)
+  return median, low, high
+
+
+def record(benchmark: str, rows: Sequence[dict[str, Any]]) -> None:
+  """Prints the rows as a table and appends them to the benchmark's CSV."""
+  names = list(rows[0])
+  cells = [names, *[[_cell(row[name]) for name in names] for row in rows]]
+  widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+  for line in cells:
+    print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+  about = {
+    "date": datetime.date.today().isoformat(),
+    "device": jax.devices()[0].device_kind,
+    "gradxform": gx.__version__,
+    "jax": jax.__version__,
+    "jaxlib": jaxlib.__version__,
+    "optax": optax.__version__,
+  }
+  RESULTS.mkdir(exist_ok=True)
+  path = RESULTS / f"{benchmark}.csv"
+  new = not path.exists()
+  with path.open("a", newline="") as file:
+    writer = csv.DictWriter(file, [*about, *names])
+    if new:
+      writer.writeheader()
+    writer.writerows({**about, **{k: _cell(v) for k, v in row.items()}} for row in rows)
+
+
+def _cell(value: Any) -> str:
+  if not isinstance(value, float):
+    return str(value)
+  return f"{value:.3g}" if value < 0.01 else f"{value:.6g}"
+
+
+def step_of(transform: Any) -> Callable[..., Any]:
+  """One update, applied."""
+
+  def step(params: Any, state: Any, grads: Any) -> Any:
+    updates, state = transform.update(grads, state, params)
+    return optax.apply_updates(params, updates), state
+
+  return step
+
+
+SHARED = ["sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "nadam", "nadamw", "amsgrad"]
+"""Optimizers of both packages."""
+
+
+def pair(name: str) -> tuple[Any, Any]:
+  """An optimizer of both packages, ours first."""
+  return getattr(gx, name)(learning_rate=1e-3), getattr(optax, name)(learning_rate=1e-3)
