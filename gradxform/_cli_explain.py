@@ -1,6 +1,5 @@
 """What `gradxform list` and `gradxform explain` print: read from signatures, docstrings and layouts."""
 
-import importlib
 import inspect
 import re
 import textwrap
@@ -11,8 +10,10 @@ import jax
 import numpy as np
 
 import gradxform as gx
+from gradxform import combinators, optimizers, transforms
 
 _WIDTH = 88
+_KINDS = (combinators, transforms, optimizers)
 _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
@@ -47,11 +48,7 @@ ILLUSTRATIONS: dict[str, Any] = {
 
 def catalogue() -> dict[str, list[str]]:
   """Every exported name, by kind; only the last kind does not make transforms."""
-  kinds: dict[str, list[str]] = {}
-  for kind in ("combinators", "transforms", "wrappers", "optimizers"):
-    exported: list[str] = [*getattr(importlib.import_module(f"gradxform.{kind}"), "__all__", ())]
-    if exported:
-      kinds[kind] = exported
+  kinds = {module.__name__.removeprefix("gradxform."): list(module.__all__) for module in _KINDS}
   made = {name for names in kinds.values() for name in names}
   public = (name for name, value in vars(gx).items() if not name.startswith("_") and callable(value))
   return {**kinds, _OTHERS: sorted(set(public) - made, key=str.lower)}
