@@ -101,7 +101,7 @@ class Expression:
 
   def __hash__(self) -> int:
     leaves, structure = jax.tree.flatten(self)
-    return hash((structure, tuple(np.shape(x) if _checks.is_array(x) else x for x in leaves)))
+    return hash((structure, tuple(map(_kind, leaves))))
 
   def __setattr__(self, name: str, value: Any) -> NoReturn:
     raise AttributeError(f"a transform cannot be changed: `gx.replace(t, {{{name!r}: {value!r}}})` makes another.")
@@ -140,9 +140,14 @@ def wrap(value: Any, static: bool) -> Any:
 def _same(a: Any, b: Any) -> bool:
   if a is b:
     return True
-  if isinstance(a, Tracer) or isinstance(b, Tracer):
+  if isinstance(a, Tracer) or isinstance(b, Tracer) or _checks.is_array(a) != _checks.is_array(b):
     return False
-  return np.shape(a) == np.shape(b) and bool(np.all(np.asarray(a) == np.asarray(b)))
+  return _kind(a) == _kind(b) and bool(np.all(np.asarray(a) == np.asarray(b)))
+
+
+def _kind(leaf: Any) -> Any:
+  """What equal leaves have in common, and can be hashed."""
+  return (np.shape(leaf), np.dtype(leaf.dtype)) if _checks.is_array(leaf) else leaf
 
 
 def register(cls: type[Expression]) -> None:

@@ -39,7 +39,9 @@ def test_equality_is_structural():
   assert gx.adam(1e-3) != gx.adam(1e-2)
   assert gx.adam(1e-3) != gx.adamw(1e-3)
   assert gx.adam(1e-3) != optax.adam(1e-3)
-  assert gx.adam(jnp.float32(0.5)) == gx.adam(0.5)
+  assert gx.adam(jnp.float32(0.5)) == gx.adam(jnp.float32(0.5))
+  assert gx.adam(jnp.float32(0.5)) != gx.adam(0.5)  # another program, and equal ones share a hash
+  assert hash(gx.adam(jnp.float32(0.5))) == hash(gx.adam(jnp.float32(0.5)))
   schedule = optax.constant_schedule(1e-3)
   assert gx.adam(schedule) == gx.adam(schedule)
   assert gx.adam(schedule) != gx.adam(optax.constant_schedule(1e-3))
