@@ -95,7 +95,8 @@ class Step:
 
   def is_per_leaf(self, name: str) -> bool:
     """Whether the extra argument is a tree like the parameters (else a value for all leaves)."""
-    return name in self.extra and jax.tree.structure(self.extra[name]) == self.treedef
+    value = self.extra.get(name)
+    return value is not None and not callable(value) and jax.tree.structure(value) == self.treedef
 
   def here(self, part: "Part") -> list[Here]:
     """For each leaf, what this part reads there."""

@@ -39,6 +39,10 @@ class Slot:
   initial: Hyperparameter = 0.0
   shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
 
+  def start(self, like: Like) -> jax.Array:
+    """The first value for one array."""
+    return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
+
 
 def as_real(like: Like) -> Like:
   """What flows on from a rule whose result is real, such as a square."""
@@ -91,13 +95,14 @@ class _Prepared(Part):
         raise _checks.missing_params(self.name)
       if name != "param" and name not in step.extra:
         raise _checks.missing_extra(self.name, name)
-      if name not in ("param", "key") and not step.is_per_leaf(name):
+      if name != "param":
         known[name] = step.extra[name]
     known.update(zip(self.initial_scalars, scalars, strict=True))
     for name, function in self.once.items():
       known[name] = function(**{n: known[n] for n in _asked(function)})
     kept = tuple(jnp.asarray(known[name], old.dtype) for name, old in zip(self.initial_scalars, scalars, strict=True))
-    return {name: known[name] for name in self.asked if name in known}, kept
+    by_leaf = {"key", *(name for name in self.reads if step.is_per_leaf(name))}  # each leaf has its own
+    return {name: known[name] for name in self.asked if name in known and name not in by_leaf}, kept
 
 
 class LeafRule(_Prepared):
@@ -120,13 +125,9 @@ class LeafRule(_Prepared):
     self.slots = tuple((slot,) for slot in slots)
 
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    first, flows_on = np.zeros((), np.int32), self.output(like)
+    flows_on = self.output(like)
     kept = flows_on if self.is_filter else like
-    slots = tuple(
-      kept.full(_at(slot.initial, first), None if slot.shape is None else slot.shape(like.shape))
-      for slot in self.initial_slots.values()
-    )
-    return slots, flows_on
+    return tuple(slot.start(kept) for slot in self.initial_slots.values()), flows_on
 
   def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
     dtype = computing_dtype(u, *slots)
@@ -163,7 +164,7 @@ class TreeRule(_Prepared):
     self.slots = tuple((slot,) for slot in slots)
 
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    return tuple(like.full(_at(s.initial, np.int32(0))) for s in self.initial_slots.values()), like
+    return tuple(slot.start(like) for slot in self.initial_slots.values()), like
 
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
     values, scalars = self.prepare(tuple(get(state, path) for path in self.scalars), step)
@@ -172,7 +173,7 @@ class TreeRule(_Prepared):
     for name in self.asked:
       if step.is_per_leaf(name) or name == "key":
         values[name] = step.extra[name]
-    slots = [get(state, path) for path in self.slots]
+    slots = [step.treedef.unflatten(step.leaves(get(state, path), path)) for path in self.slots]
     out = self.rule(step.treedef.unflatten(flow), *slots, **values)
     updates, *new = out if self.slots else (out,)
     kept = [jax.tree.map(lambda n, s: n.astype(s.dtype), n, s) for n, s in zip(new, slots, strict=True)]
@@ -270,7 +271,7 @@ def whole_tree(
 ) -> Part:
   """Lifts a rule that must see everything: ``u``, each slot and ``param`` are trees.
 
-  Arguments and result are those of `elementwise`; a slot has the shape of its parameter.
+  Arguments and result are those of `elementwise`.
   """
   return TreeRule(_slots(slots), name, rule, once or {}, scalars or {}, hyperparameters)
 

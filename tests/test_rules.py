@@ -100,6 +100,16 @@ def test_scalars_are_kept_once_for_all_leaves():
   assert jax.tree.leaves(gx.layout(transform, PARAMS))[1].kind == "scalar"
 
 
+def test_values_of_once_may_use_extra_arguments_whatever_the_tree():
+  def rate(*, value):
+    return 0.5 * value
+
+  transform = gx.elementwise("polyak", lambda u, *, rate, value: u * rate + value, once={"rate": rate})
+  for params in (PARAMS, PARAMS["a"], [PARAMS["a"]]):
+    updates, _ = transform.update(params, transform.init(params), params, value=4.0)
+    assert_allclose(jax.tree.leaves(updates)[0], 2 * PARAMS["a"] + 4)
+
+
 def test_schedules_read_the_count_of_updates_made_so_far():
   schedule = lambda count: 10.0**count  # noqa: E731
   transform = gx.chain(gx.scale(1.0), gx.scale(schedule))
