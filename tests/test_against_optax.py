@@ -12,8 +12,9 @@ import gradxform as gx
 from gradxform import optimizers, transforms
 
 STEPS = 100
-warmup = optax.linear_schedule(0.0, 0.1, 40)
-swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * count)  # noqa: E731  a decay that goes up and down
+# Optax's own schedules compute in float32 even where float64 is enabled.
+warmup = lambda count: 0.1 * jnp.minimum(jnp.asarray(count, float) / 40, 1.0)  # noqa: E731
+swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * jnp.asarray(count, float))  # noqa: E731  a decay that goes up and down
 
 
 def rmsprop_with_momentum(core, momentum):
