@@ -103,6 +103,13 @@ def check_integer(transform: str, *, minimum: int, maximum: int | None = None, *
       raise rejected(ValueError, transform, name, value, f"{wanted}, got {value!r}.")
 
 
+def check_choice(transform: str, known: Sequence[str], **arguments: Any) -> None:
+  """Each argument is one of the known names."""
+  for name, value in arguments.items():
+    if value not in known:
+      raise rejected(ValueError, transform, name, value, f"one of {', '.join(map(repr, known))}, got {value!r}.")
+
+
 def check_transform(combinator: str, name: str, value: Any) -> None:
   """The argument is a gradient transformation, ours or Optax's."""
   if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
@@ -158,6 +165,25 @@ def tree_mismatch(what: str, expected: Any, got: Any) -> ValueError:
   )
 
 
+def as_scalar(transform: str, name: str, value: Any) -> Any:
+  """A hyperparameter's value at this step: a Python number, or a scalar array of floats."""
+  if is_number(value) and not isinstance(value, complex):
+    return value
+  dtype = value.dtype if isinstance(value, (jax.Array, np.ndarray)) else np.dtype(object)
+  if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+    raise rejected(TypeError, transform, name, value, f"a number at every step, got {value!r}.")
+  if np.shape(value) != ():
+    raise not_a_scalar(transform, name, value)
+  return value if jnp.issubdtype(dtype, jnp.floating) else jnp.asarray(value, jnp.result_type(float))
+
+
+def wrong_result(transform: str, slots: Sequence[str], got: Any) -> TypeError:
+  """The error for a rule that does not return what its slots ask for."""
+  wanted = f"a tuple (u, {', '.join(slots)})" if slots else "the update alone"
+  shown = f"a tuple of {len(got)}" if isinstance(got, tuple) else type(got).__name__
+  return TypeError(f"the rule of `{transform}` must return {wanted}, got {shown}.")
+
+
 def slot_mismatch(transform: str, slot: str, expected: Any, got: Any) -> Exception:
   """The error for updates that do not fit what is kept of earlier ones, in shape or in kind."""
   kind = ValueError if isinstance(expected, tuple) else TypeError
@@ -165,6 +191,15 @@ def slot_mismatch(transform: str, slot: str, expected: Any, got: Any) -> Excepti
     f"`{transform}`: the state's {slot!r} is {expected}, the update gives {got}. "
     "Pass updates of the parameters from which `init` made the state."
   )
+
+
+def check_same_entries(new: Any, old: Any, path: str = "") -> None:
+  """The state that comes out has the entries of the one that came in, at every depth."""
+  if isinstance(new, dict) and isinstance(old, Mapping):
+    if new.keys() != old.keys():
+      raise state_mismatch([path + key for key in map(str, new)], [path + key for key in map(str, old)])
+    for key in new:
+      check_same_entries(new[key], old[key], f"{path}{key}/")
 
 
 def state_mismatch(expected: Iterable[str], got: Iterable[str]) -> ValueError:

@@ -9,6 +9,7 @@ from gradxform._checks import check_transform
 from gradxform.compounds import Chain, FanOut, Feedback, Previous, Share, SharedValue, number
 from gradxform.core import named, stages_of
 from gradxform.parts import Part, Scope
+from gradxform.tree import norm
 
 __all__ = [
   "add", "chain", "divide", "feedback", "graft", "identity", "multiply", "previous", "share",
@@ -168,9 +169,8 @@ def multiply(*parts: Any, **named_parts: Any) -> Part:
 
 
 def _grafted(direction: Any, magnitude: Any) -> Any:
-  norm = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(direction))))
-  wanted = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(magnitude))))
-  return direction * jnp.where(norm == 0, 0, wanted / jnp.where(norm == 0, 1, norm))
+  length = norm(direction)
+  return direction * jnp.where(length == 0, 0, norm(magnitude) / jnp.where(length == 0, 1, length))
 
 
 @named

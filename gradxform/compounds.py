@@ -61,6 +61,8 @@ def gather(children: Sequence[tuple[str | None, Part]], states: Sequence[Any]) -
     if key is None:
       state.update(own)
     elif not (isinstance(own, dict) and not own):
+      if key in state:
+        raise ValueError(f"two stages keep a state under the name {key!r}: give one another, `chain(..., name=stage)`.")
       state[key] = own
   return state
 

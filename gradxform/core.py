@@ -107,8 +107,8 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
       ValueError: where trees or shapes do not fit, or something that a rule reads is missing.
       TypeError: for a leaf that is not floating-point or complex.
     """
+    flow, new_state = self._run(updates, state, params, extra)
     leaves, treedef = jax.tree.flatten(updates)
-    flow, new_state = self._run(leaves, treedef, state, params, extra)
     rounded = [u.astype(jnp.result_type(leaf)) for u, leaf in zip(flow, leaves, strict=True)]
     return treedef.unflatten(rounded), new_state
 
@@ -128,29 +128,29 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
       ValueError: as `update`.
       TypeError: as `update`.
     """
-    if params is None:
+    if params is None and jax.tree.leaves(grads):
       raise _checks.missing_params(f"{self.name}(...).step")
-    leaves, treedef = jax.tree.flatten(grads)
-    flow, new_state = self._run(leaves, treedef, state, params, extra)
-    pairs = zip(jax.tree.leaves(params), flow, strict=True)
-    return treedef.unflatten([trees.add_and_round(p, u) for p, u in pairs]), new_state
+    flow, new_state = self._run(grads, state, params, extra)
+    slots, structure = jax.tree.flatten(grads, is_leaf=_is_hole)
+    updates = iter(flow)
+    places = zip(slots, structure.flatten_up_to(params), strict=True)
+    new = [p if _is_hole(g) else trees.add_and_round(p, next(updates)) for g, p in places]
+    return structure.unflatten(new), new_state
 
-  def _run(self, leaves: Flow, treedef: Any, state: State, params: Params | None, extra: Any) -> tuple[Flow, State]:
+  def _run(self, updates: Updates, state: State, params: Params | None, extra: Any) -> tuple[Flow, State]:
     """The updates before they are rounded, and the new state."""
-    param_leaves = _checked(leaves, treedef, params)
     if not isinstance(state, Mapping) or "count" not in state:
       raise _checks.state_mismatch(["count"], state if isinstance(state, Mapping) else [type(state).__name__])
-    if param_leaves is None:
-      flow, cast = [jnp.asarray(u, trees.computing_dtype(u)) for u in leaves], None
-    else:
-      dtypes = [trees.computing_dtype(u, p) for u, p in zip(leaves, param_leaves, strict=True)]
-      flow, cast = (list(map(jnp.asarray, column, dtypes)) for column in (leaves, param_leaves))
+    leaves, treedef = jax.tree.flatten(updates)
+    flow, cast = _in_computing_dtype(leaves, _checked(updates, params, "param" in self._root.reads))
+    alike = cast is not None and jax.tree.structure(params) == treedef
     t = jnp.asarray(optax.safe_increment(state["count"]))
+    step = Step(treedef, state["count"], t, cast, treedef.unflatten(cast) if alike else params, extra)
     parts_state = {key: value for key, value in state.items() if key != "count"}
-    flow, new = self._root.update(flow, parts_state, Step(treedef, state["count"], t, cast, extra))
-    if new.keys() != parts_state.keys():
-      raise _checks.state_mismatch(["count", *new], state)
-    return flow, {"count": t, **new}
+    flow, new = self._root.update(flow, parts_state, step)
+    new_state = {"count": t, **new}
+    _checks.check_same_entries(new_state, dict(state))
+    return flow, new_state
 
   def describe(self, params: Params, names: Any) -> State:
     """The state with, for each leaf, the path of its parameter, or `SCALAR` (see `gx.layout`)."""
@@ -160,18 +160,39 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
 register(Transform)
 
 
-def _checked(leaves: Flow, treedef: Any, params: Params | None) -> Flow | None:
-  """The leaves of the parameters, if given: checked, as the updates are, and against them."""
+def _is_hole(update: Any) -> bool:
+  """Whether there is no update in this place, though there may be a parameter: one that is not trained."""
+  return update is None or isinstance(update, optax.MaskedNode)
+
+
+def _checked(updates: Updates, params: Params | None, are_read: bool) -> Flow | None:
+  """The parameters of the updates, checked, as the updates are, and against them.
+
+  None if they are not given, or are of another structure and nobody reads them.
+  """
+  leaves, treedef = jax.tree.flatten(updates)
   paths = functools.partial(trees.paths, treedef)
   _checks.check_leaves("the update", leaves, paths)
   if params is None:
     return None if leaves else []
-  if (structure := jax.tree.structure(params)) != treedef:
-    raise _checks.tree_mismatch("`params`", treedef, structure)
-  param_leaves = jax.tree.leaves(params)
-  _checks.check_leaves("the parameter", param_leaves, paths)
-  _checks.check_shapes(leaves, param_leaves, paths)
-  return param_leaves
+  places, structure = jax.tree.flatten(updates, is_leaf=_is_hole)
+  try:
+    of_places = structure.flatten_up_to(params)
+  except ValueError as error:
+    if are_read:
+      raise _checks.tree_mismatch("`params`", treedef, jax.tree.structure(params)) from error
+    return None
+  of_updates = [param for update, param in zip(places, of_places, strict=True) if not _is_hole(update)]
+  _checks.check_leaves("the parameter", of_updates, paths)
+  _checks.check_shapes(leaves, of_updates, paths)
+  return of_updates
+
+
+def _in_computing_dtype(leaves: Flow, params: Flow | None) -> tuple[Flow, Flow | None]:
+  if params is None:
+    return [jnp.asarray(u, trees.computing_dtype(u)) for u in leaves], None
+  dtypes = [trees.computing_dtype(u, p) for u, p in zip(leaves, params, strict=True)]
+  return list(map(jnp.asarray, leaves, dtypes)), list(map(jnp.asarray, params, dtypes))
 
 
 def named(build: Callable[P, Any]) -> Callable[P, Transform]:
@@ -220,7 +241,10 @@ def part_of(transform: Any) -> Part:
   """The part that a transform, ours or Optax's, becomes."""
   if isinstance(transform, Part):
     return transform
-  return transform.part if isinstance(transform, Transform) else Foreign(transform)
+  if isinstance(transform, Transform):
+    return transform.part
+  _checks.check_transform("named", "build", transform)
+  return Foreign(transform)
 
 
 def stages_of(transform: Any, name: str | None = None) -> list[tuple[str, Part]]:

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Self
 
@@ -179,12 +180,16 @@ def as_python(value: Any) -> str:
     return f"<optax {foreign_name(value)}>"
   if isinstance(value, (tuple, list)):
     return f"({', '.join(map(as_python, value))}{',' if len(value) == 1 else ''})"
+  if isinstance(value, float) and not math.isfinite(value):
+    return f"float('{value}')"
   if callable(value):
     return f"<{getattr(value, '__qualname__', type(value).__name__).split('.<locals>')[0]}>"
   return repr(value)
 
 
 def _arguments_as_python(t: Expression) -> Iterator[str]:
+  by_position = True  # as long as all before were; after a keyword all are
+  has_rest = any(p.kind is p.VAR_POSITIONAL for p in t.factory.signature.parameters.values())
   for name, parameter in t.factory.signature.parameters.items():
     value = t.arguments[name]
     if parameter.kind is parameter.VAR_KEYWORD:
@@ -193,7 +198,7 @@ def _arguments_as_python(t: Expression) -> Iterator[str]:
       continue  # a lift prints as what it names: its rule is no Python that a user would type
     elif parameter.kind is parameter.VAR_POSITIONAL:
       yield from map(as_python, value)
-    elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD and isinstance(value, Expression):
-      yield as_python(value)
     else:
-      yield f"{name}={as_python(value)}"
+      unnamed = parameter.kind is not parameter.KEYWORD_ONLY and (has_rest or isinstance(value, Expression))
+      by_position = by_position and (unnamed or parameter.kind is parameter.POSITIONAL_ONLY)
+      yield as_python(value) if by_position else f"{name}={as_python(value)}"

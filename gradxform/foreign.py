@@ -8,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gradxform import _checks
 from gradxform.parts import SCALAR, Flow, Like, Part, Scope, Step
 from gradxform.tree import computing_dtype
+
+_PROBE = {rank: jax.ShapeDtypeStruct((2,) * rank, np.float32) for rank in range(5)}
 
 
 class Foreign(Part):
@@ -24,39 +27,61 @@ class Foreign(Part):
       if _takes_extra(inner)
       else optax.GradientTransformation(inner.init, inner.update)
     )
+    self.leaves_traces = _keeps_something(inner)
 
   @property
   def stateful(self) -> bool:
-    return True  # whether its state has leaves is known only once it is made
-
-  def _template(self, flow: Sequence[Like]) -> Flow:
-    same = [np.shape(like.param) == like.shape for like in flow]
-    return [
-      jnp.asarray(like.param).astype(like.dtype) if kept else like.full(0)
-      for like, kept in zip(flow, same, strict=True)
-    ]
+    return self.leaves_traces is not False
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[Any, list[Like]]:
-    state = self.inner.init(treedef.unflatten(self._template(flow)))
-    return (state if jax.tree.leaves(state) else {}), list(flow)
+    state = self.inner.init(treedef.unflatten([_template(like) for like in flow]))
+    return self._kept(state), list(flow)
 
   def update(self, flow: Flow, state: Any, step: Step) -> tuple[Flow, Any]:
     updates = step.treedef.unflatten(flow)
-    params = None
-    if step.params is not None:
-      cast = [jnp.asarray(p).astype(computing_dtype(p)) for p in step.params]
-      params = step.treedef.unflatten(cast)
     if isinstance(state, dict) and not state:
-      state = self.inner.init(updates if params is None else params)  # it has no leaves
-    updates, state = self.extended.update(updates, state, params, **step.extra)
-    flow = step.leaves(updates, ("updates",))
-    return flow, (state if jax.tree.leaves(state) else {})
+      if self.leaves_traces:
+        raise _checks.state_mismatch([foreign_name(self.inner)], [])
+      state = self.inner.init(updates if step.tree is None else step.tree)  # it has no leaves
+    updates, state = self.extended.update(updates, state, step.tree, **step.extra)
+    return step.leaves(updates, ("updates",)), self._kept(state)
+
+  def _kept(self, state: Any) -> Any:
+    return state if self.leaves_traces or jax.tree.leaves(state) else {}
 
   def describe(self, params: Any, names: Any) -> Any:
     state = jax.eval_shape(self.inner.init, params)
-    if not jax.tree.leaves(state):
-      return {}
-    return optax.tree.map_params(self.inner, lambda _, name: name, state, names, transform_non_params=lambda _: SCALAR)
+    keyed = dict(jax.tree_util.tree_leaves_with_path(params))
+    of = dict(zip(keyed, jax.tree.leaves(names), strict=True))
+
+    def name(path: tuple[Any, ...], leaf: Any) -> Any:
+      """The parameter whose path is the longest within this one."""
+      spans = [(a, b) for a in range(len(path) + 1) for b in range(a, len(path) + 1)]
+      for a, b in sorted(spans, key=lambda span: span[0] - span[1]):
+        if path[a:b] in keyed and (a < b or _is_like(leaf, keyed[()])):
+          return of[path[a:b]]
+      return SCALAR
+
+    return self._kept(jax.tree_util.tree_map_with_path(name, state))
+
+
+def _is_like(leaf: Any, param: Any) -> bool:
+  """Where the parameters are one array, only shape and kind can tell what is like it."""
+  return leaf.shape == np.shape(param) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _template(like: Like) -> Any:
+  """What stands for a parameter: itself, or zeros where the expression has changed its shape."""
+  same = np.shape(like.param) == like.shape
+  return jnp.asarray(like.param).astype(computing_dtype(like.param)) if same else like.full(0)
+
+
+def _keeps_something(inner: Any) -> bool | None:
+  """Whether its state has leaves; None if it wants parameters of its own kind to tell."""
+  try:
+    return bool(jax.tree.leaves(jax.eval_shape(inner.init, _PROBE)))
+  except Exception:  # whatever it may raise at a tree that it does not know
+    return None
 
 
 def _takes_extra(inner: Any) -> bool:

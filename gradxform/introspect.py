@@ -75,9 +75,13 @@ def hyperparameters(t: Transform, state: Any = None) -> dict[str, Any]:
   if not isinstance(t, Transform):
     raise TypeError(f"`hyperparameters(t=...)` must be a transform of gradxform, got {t!r}.")
   found: dict[str, Any] = {}
+  if state is not None and not (isinstance(state, Mapping) and "count" in state):
+    got = state if isinstance(state, Mapping) else [type(state).__name__]
+    raise _checks.state_mismatch(["count"], got)
+  count = None if state is None else state["count"]
 
   def read(path: str, value: Any) -> Any:
-    found[path] = value(state["count"]) if callable(value) and state is not None else value
+    found[path] = value(count) if callable(value) and count is not None else value
     return value
 
   _edit(t, read)
@@ -103,6 +107,8 @@ def replace(t: Transform, values: Mapping[str, Any]) -> Transform:
   >>> gx.replace(gx.momentum(0.1), {"learning_rate": 0.01})
   momentum(learning_rate=0.01, momentum=0.9)
   """
+  if not isinstance(t, Transform):
+    raise TypeError(f"`replace(t=...)` must be a transform of gradxform, got {t!r}.")
   known = hyperparameters(t)
   for pattern in values:
     if not fnmatch.filter(known, pattern):
@@ -147,7 +153,7 @@ def layout(t: Any, params: Params) -> Any:
     A tree like ``t.init(params)`` with a `StateLeaf` for each leaf.
 
   >>> import gradxform as gx, jax.numpy as jnp
-  >>> gx.layout(gx.momentum(0.1), {"w": jnp.zeros(3)})["trace"]["trace"]["w"]
+  >>> gx.layout(gx.momentum(0.1), {"w": jnp.zeros(3)})["trace"]["momentum"]["w"]
   StateLeaf(kind='slot', parameter='w', shape=(3,), dtype=dtype('float32'))
   """
   _checks.check_transform("layout", "t", t)
@@ -166,16 +172,16 @@ def layout(t: Any, params: Params) -> Any:
   return jax.tree.map(leaf, described, jax.eval_shape(t.init, params))
 
 
-# Walking an expression. A place that holds a transform is addressed as the state is: the stages of
-# a chain by their names, `name_2` for the second, what a combinator holds by the argument's name.
+# Walking an expression. The stages of a chain are addressed by their names, `name_2` for the second,
+# whether they keep state or not; what a combinator holds by the argument's name.
 
 
 def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names: Any = None) -> Transform:
   names = collections.Counter() if names is None else names
 
-  def place(value: Any, path: str) -> Any:
+  def place(value: Any, name: str) -> Any:
     """A place that holds one expression: it is as good as a chain of one."""
-    return _stage(value, edit, f"{path}.", collections.Counter())
+    return _stage(value, edit, f"{prefix}{_numbered(name, names)}.", collections.Counter())
 
   arguments = {}
   for name, value, many in _arguments(t):
@@ -183,10 +189,10 @@ def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names
       arguments[name] = tuple(_stage(stage, edit, prefix, names) for stage in value)
     elif many:
       arguments[name] = collections.OrderedDict(
-        (k, place(v, prefix + k) if _holds(v) else edit(prefix + k, v)) for k, v in value.items()
+        (k, place(v, k) if _holds(v) else edit(prefix + k, v)) for k, v in value.items()
       )
     elif _holds(value):
-      arguments[name] = place(value, prefix + name)
+      arguments[name] = place(value, name)
     elif value is None or isinstance(value, str) or t.factory.names_itself:
       arguments[name] = value
     else:
@@ -205,9 +211,12 @@ def _stage(stage: Any, edit: Callable[[str, Any], Any], prefix: str, names: Any)
     return stage
   if stage.factory is chain:
     return _edit(stage, edit, prefix, names)
-  names[stage.name] += 1
-  name = stage.name if names[stage.name] == 1 else f"{stage.name}_{names[stage.name]}"
-  return _edit(stage, edit, f"{prefix}{name}.")
+  return _edit(stage, edit, f"{prefix}{_numbered(stage.name, names)}.")
+
+
+def _numbered(name: str, names: Any) -> str:
+  names[name] += 1
+  return name if names[name] == 1 else f"{name}_{names[name]}"
 
 
 def _arguments(t: Transform) -> Iterator[tuple[str, Any, bool]]:

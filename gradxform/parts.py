@@ -71,9 +71,10 @@ class Step:
 
   Attributes:
     treedef: the structure of the updates.
+    tree: the parameters as Optax's transforms want them, in the computing dtype if like the updates.
     count: updates made so far; 0 at the first.
     t: the number of this update; 1 at the first.
-    params: the parameters, in the computing dtype.
+    params: the leaves of the parameters, in the computing dtype.
     extra: the extra arguments of `update`.
     shared: the values of the `share`s around.
   """
@@ -82,6 +83,7 @@ class Step:
   count: jax.Array
   t: jax.Array
   params: Flow | None
+  tree: Any
   extra: Mapping[str, Any]
   shared: Mapping[str, Flow] = dataclasses.field(default_factory=dict)
 
@@ -232,12 +234,19 @@ def _for_each_leaf(part: Part, flow: Flow, rows: Sequence[Any], values: Any, her
     return part.apply(u, slots, structure.unflatten(filled), here)
 
   kinds = collections.Counter((u.shape, u.dtype) for u in flow)
-  traced = jax.jit(leaf)
+  shared = jax.jit(leaf) if part.size >= WORTH_SHARING and _is_being_staged() else None
   results = []
   for u, slots, here in zip(flow, rows, heres, strict=True):
-    shares = part.size >= WORTH_SHARING and isinstance(u, Tracer) and kinds[u.shape, u.dtype] > 1
-    results.append(traced(arrays, u, slots, here) if shares else part.apply(u, slots, values, here))
+    if shared is not None and kinds[u.shape, u.dtype] > 1:
+      results.append(shared(arrays, u, slots, here))
+    else:
+      results.append(part.apply(u, slots, values, here))
   return results
+
+
+def _is_being_staged() -> bool:
+  """Whether a program is being made, by `jax.jit` or its like: not in eager `jax.vmap` or `jax.grad`."""
+  return isinstance(jnp.zeros(()), Tracer)
 
 
 def is_by_leaf(part: Part) -> bool:

@@ -61,8 +61,9 @@ def after(function: Callable[[Any], Any], hyperparameter: Any) -> Any:
 
 
 def _asked(rule: Rule) -> tuple[str, ...]:
+  """What a rule asks for by name; what has a default of its own it can do without."""
   parameters = inspect.signature(rule).parameters.values()
-  return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+  return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
 
 
 def _at(value: Any, count: Any) -> Any:
@@ -82,14 +83,12 @@ class _Prepared(Part):
     self.reads = frozenset(asked - known)
 
   def start_scalars(self) -> tuple[Any, ...]:
-    return tuple(jnp.asarray(value, jnp.result_type(float)) for value in self.initial_scalars.values())
+    return tuple(_scalar(value) for value in self.initial_scalars.values())
 
   def prepare(self, scalars: tuple[Any, ...], step: Step) -> tuple[Any, tuple[Any, ...]]:
     known: dict[str, Any] = {"count": step.count, "t": step.t}
     for name, value in self.hyperparameters.items():
-      known[name] = _at(value, step.count)
-      if np.shape(known[name]) != ():
-        raise _checks.not_a_scalar(self.name, name, known[name])
+      known[name] = _checks.as_scalar(self.name, name, _at(value, step.count))
     for name in self.reads:
       if name == "param" and step.params is None:
         raise _checks.missing_params(self.name)
@@ -130,6 +129,9 @@ class LeafRule(_Prepared):
     return tuple(slot.start(kept) for slot in self.initial_slots.values()), flows_on
 
   def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
+    for slot, path in zip(slots, self.slots, strict=True):
+      if self.scope is Scope.ELEMENTWISE and u.shape != slot.shape:
+        raise _checks.slot_mismatch(self.name, path[0], slot.shape, u.shape)
     dtype = computing_dtype(u, *slots)
     asked = {name: _in(value, real_dtype(dtype)) for name, value in values.items()}
     for name in self.asked:
@@ -140,14 +142,14 @@ class LeafRule(_Prepared):
         asked[name] = value if name == "key" else jnp.asarray(value, computing_dtype(value, u))
     kept = [slot.astype(dtype if jnp.iscomplexobj(slot) else real_dtype(dtype)) for slot in slots]
     out = self.rule(u.astype(dtype), *kept, **asked)
-    if not self.slots:
-      return out, ()
-    out, *new = out
-    return out, tuple(self._kept(u, n, s, path) for n, s, path in zip(new, slots, self.slots, strict=True))
+    if isinstance(out, tuple) != bool(slots) or (slots and len(out) != 1 + len(slots)):
+      raise _checks.wrong_result(self.name, [path[0] for path in self.slots], out)
+    out, *new = out if slots else (out,)
+    return out, tuple(map(self._kept, new, slots, self.slots))
 
-  def _kept(self, u: Any, new: Any, slot: Any, path: tuple[str, ...]) -> Any:
-    if new.shape != slot.shape or (self.scope is Scope.ELEMENTWISE and u.shape != slot.shape):
-      raise _checks.slot_mismatch(self.name, path[0], slot.shape, u.shape)
+  def _kept(self, new: Any, slot: Any, path: tuple[str, ...]) -> Any:
+    if new.shape != slot.shape:
+      raise _checks.slot_mismatch(self.name, path[0], slot.shape, new.shape)
     if jnp.iscomplexobj(new) and not jnp.iscomplexobj(slot):
       raise _checks.slot_mismatch(self.name, path[0], slot.dtype, new.dtype)
     return new.astype(slot.dtype)
@@ -163,22 +165,39 @@ class TreeRule(_Prepared):
     self.initial_slots = slots
     self.slots = tuple((slot,) for slot in slots)
 
+    self.carried = tuple(name for name in self.initial_scalars if name not in self.once)
+
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
     return tuple(slot.start(like) for slot in self.initial_slots.values()), like
+
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    state, likes = super().init(flow, treedef)
+    made = {name: make([like.param for like in flow]) for name, make in self.initial_scalars.items() if callable(make)}
+    return {**state, **made}, likes
 
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
     values, scalars = self.prepare(tuple(get(state, path) for path in self.scalars), step)
     if "param" in self.asked:
       values["param"] = step.treedef.unflatten(step.params)
     for name in self.asked:
-      if step.is_per_leaf(name) or name == "key":
+      if name == "key":
         values[name] = step.extra[name]
+      elif name in self.reads and step.is_per_leaf(name):
+        values[name] = jax.tree.map(lambda leaf: jnp.asarray(leaf, computing_dtype(leaf)), step.extra[name])
     slots = [step.treedef.unflatten(step.leaves(get(state, path), path)) for path in self.slots]
     out = self.rule(step.treedef.unflatten(flow), *slots, **values)
-    updates, *new = out if self.slots else (out,)
-    kept = [jax.tree.map(lambda n, s: n.astype(s.dtype), n, s) for n, s in zip(new, slots, strict=True)]
-    names = [*self.initial_slots, *self.initial_scalars]
-    return step.leaves(updates, ("updates",)), dict(zip(names, [*kept, *scalars], strict=True))
+    updates, *new = out if self.slots or self.carried else (out,)
+    kept = dict(zip(self.initial_scalars, scalars, strict=True))
+    old = {**dict(zip(self.initial_slots, slots, strict=True)), **{name: kept[name] for name in self.carried}}
+    cast = [jax.tree.map(lambda n, s: n.astype(s.dtype), n, s) for n, s in zip(new, old.values(), strict=True)]
+    return step.leaves(updates, ("updates",)), {**kept, **dict(zip(old, cast, strict=True))}
+
+
+def _scalar(value: Any) -> jax.Array:
+  """The first value of a scalar: of its own dtype if it has one; what is made from the parameters comes later."""
+  if callable(value):
+    return jnp.zeros(())
+  return jnp.asarray(value, getattr(value, "dtype", jnp.result_type(float)))
 
 
 def _in(value: Any, dtype: Any) -> Any:
@@ -271,7 +290,9 @@ def whole_tree(
 ) -> Part:
   """Lifts a rule that must see everything: ``u``, each slot and ``param`` are trees.
 
-  Arguments and result are those of `elementwise`.
+  Arguments and result are those of `elementwise`, but that scalars without a function of `once` are
+  returned by the rule, after the slots, and may be arrays: their first value may be a function of
+  the list of the parameters' leaves.
   """
   return TreeRule(_slots(slots), name, rule, once or {}, scalars or {}, hyperparameters)
 

@@ -15,9 +15,33 @@ Params = Any
 Updates = Any
 
 
+@jax.custom_jvp
+def sqrt(x: jax.Array) -> jax.Array:
+  """The square root, whose derivatives at 0 are taken as 0, not as infinite.
+
+  An element or array whose gradients were all zero has no say in the derivative of a training run
+  with respect to a hyperparameter, where 0 · ∞ would give NaN.
+  """
+  return jnp.sqrt(x)
+
+
+@sqrt.defjvp
+def _sqrt_derivative(primals: Any, tangents: Any) -> Any:
+  (x,), (tangent,) = primals, tangents
+  root = sqrt(x)
+  return root, tangent * jnp.where(root == 0, 0, 0.5 / jnp.where(root == 0, 1, root))
+
+
+def norm(x: jax.Array) -> jax.Array:
+  """The Euclidean norm of one array."""
+  return sqrt(jnp.sum(jnp.square(jnp.abs(x))))
+
+
 @functools.cache
 def promoted(a: np.dtype, b: np.dtype) -> np.dtype:
-  """The common dtype of two, by JAX's standard rules whatever the user's mode of promotion."""
+  """The common dtype of two, the first float32 at least; whatever the user's mode of promotion."""
+  if jnp.issubdtype(b, jnp.floating) and b.itemsize < 4:
+    return a  # at least float32 already; 8-bit floats have no promotion in JAX
   with jax.numpy_dtype_promotion("standard"):
     return jnp.promote_types(a, b)
 
@@ -58,7 +82,21 @@ def global_norm(tree: Any) -> jax.Array:
     squares = jnp.sum(jnp.square(jnp.abs(jnp.asarray(leaf, dtype))))
     common = promoted(total.dtype, squares.dtype)
     total = total.astype(common) + squares.astype(common)
-  return jnp.sqrt(total)
+  return sqrt(total)
+
+
+def vdot(a: Any, b: Any) -> jax.Array:
+  """Computes the inner product of two trees over all leaves, its real part, in float32 at least.
+
+  a·b = Re Σ aᵢ* bᵢ
+  """
+  total = jnp.zeros((), np.float32)
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    dtype = computing_dtype(x, y)
+    product = jnp.real(jnp.vdot(jnp.asarray(x, dtype), jnp.asarray(y, dtype)))
+    common = promoted(total.dtype, product.dtype)
+    total = total.astype(common) + product.astype(common)
+  return total
 
 
 def add_and_round(param: Any, update: Any) -> jax.Array:

@@ -76,7 +76,7 @@ WRONG_UPDATES = [
     r"^`polyak` needs the extra argument `value`: pass `value=...` to `update` or `step`.$",
   ),
   (
-    lambda: update(gx.adam(1e-3), params={"dense": {"kernel": jnp.ones((2, 3))}}),
+    lambda: update(gx.adamw(1e-3), params={"dense": {"kernel": jnp.ones((2, 3))}}),
     ValueError,
     r"`params` must have the tree structure of the updates, PyTreeDef.*Pass trees made from the same parameters",
   ),
@@ -88,7 +88,40 @@ WRONG_UPDATES = [
   (
     lambda: update(gx.adam(1e-3), updates={"dense": {"kernel": jnp.ones((2, 3)), "bias": None}}),
     ValueError,
-    r"`params` must have the tree structure of the updates",
+    r"the state's 'scale_by_adam/numerator/scale_by_momentum/moment' must have the tree structure of the updates",
+  ),
+  (
+    lambda: update(
+      gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.moving_average(0.9))),
+      state=gx.divide(gx.identity(), by=gx.chain(gx.moving_average(0.9), gx.running_max())).init(PARAMS),
+    ),
+    ValueError,
+    r"entries \['divide/by/moving_average'\], got \['divide/by/moving_average', 'divide/by/running_max'\]",
+  ),
+  (
+    lambda: update(gx.chain(gx.trace(0.9), optax.trace(0.9)), state=gx.trace(0.9).init(PARAMS)),
+    ValueError,
+    r"the state must have the entries \['trace'\], got \[\]. It was made by another transform",
+  ),
+  (
+    lambda: update(gx.scale(lambda count: None)),
+    TypeError,
+    r"`scale\(step_size=...\)` must be a number at every step, got None",
+  ),
+  (
+    lambda: update(gx.elementwise("one", lambda u, m: u, slots=("m",))),
+    TypeError,
+    r"the rule of `one` must return a tuple \(u, m\), got ",
+  ),
+  (
+    lambda: update(gx.elementwise("two", lambda u: (u, u))),
+    TypeError,
+    r"the rule of `two` must return the update alone, got a tuple of 2",
+  ),
+  (
+    lambda: update(gx.adam(1e-3), updates={"dense": {"kernel": jnp.ones(7), "bias": jnp.ones(3)}}, params=None),
+    ValueError,
+    r"`moving_average`: the state's 'moment' is \(2, 3\), the update gives \(7,\)",
   ),
   (
     lambda: update(gx.sgd(1e-3), updates={"dense": {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(3)}}),
@@ -98,7 +131,7 @@ WRONG_UPDATES = [
   (
     lambda: update(gx.trace(0.9), updates={"dense": {"kernel": jnp.ones((1, 3)), "bias": jnp.ones(3)}}, params=None),
     ValueError,
-    r"`trace`: the state's 'trace' is \(2, 3\), the update gives \(1, 3\). Pass updates of the parameters",
+    r"`trace`: the state's 'momentum' is \(2, 3\), the update gives \(1, 3\). Pass updates of the parameters",
   ),
   (
     lambda: update(gx.sgd(1e-3), updates=jax.tree.map(lambda x: 1j * x, PARAMS)),
@@ -108,7 +141,7 @@ WRONG_UPDATES = [
   (
     lambda: update(gx.trace(0.9), updates=jax.tree.map(lambda x: 1j * x, PARAMS), params=None),
     TypeError,
-    r"`trace`: the state's 'trace' is float32, the update gives complex64",
+    r"`trace`: the state's 'momentum' is float32, the update gives complex64",
   ),
   (
     lambda: update(gx.sgd(1e-3), updates=jax.tree.map(lambda x: x.astype(int), PARAMS)),
@@ -152,6 +185,16 @@ WRONG_UPDATES = [
 def test_a_wrong_update_names_the_leaf_and_the_remedy(make, kind, message):
   with pytest.raises(kind, match=message):
     make()
+
+
+def test_a_name_for_what_is_no_transform_is_refused():
+  with pytest.raises(TypeError, match=r"must be a gradient transformation, with `init` and `update`, got None"):
+    gx.named(lambda: None)()
+
+
+def test_integers_in_arrays_and_schedules_are_numbers():
+  assert update(gx.sgd(jnp.uint8(2)))[0]["dense"]["bias"][0] == -2
+  assert update(gx.sgd(lambda count: jnp.uint8(2)))[0]["dense"]["bias"][0] == -2
 
 
 def test_traced_arguments_and_schedules_pass():

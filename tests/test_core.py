@@ -90,3 +90,76 @@ def test_numpy_parameters_are_taken_as_arrays():
   assert updates["w"].dtype == jnp.float32
   stepped, _ = transform.step(params, state, params)
   assert isinstance(stepped["w"], jax.Array)
+
+
+def test_parameters_without_a_gradient_are_left_alone():
+  params = {"w": jnp.ones(2), "steps": jnp.arange(2), "frozen": jnp.ones(1)}
+  grads = {"w": jnp.ones(2), "steps": None, "frozen": optax.MaskedNode()}
+  for transform in (gx.adam(0.1), gx.adamw(0.1)):
+    state = transform.init({"w": params["w"], "steps": None, "frozen": optax.MaskedNode()})
+    updates, _ = transform.update(grads, state, params)
+    assert (updates["steps"], updates["frozen"]) == (None, optax.MaskedNode())
+    stepped, _ = transform.step(grads, state, params)
+    assert stepped["steps"] is params["steps"]
+    assert stepped["frozen"] is params["frozen"]
+    assert np.all(stepped["w"] < 1)
+
+
+def test_parameters_that_nobody_reads_may_be_anything():
+  fast_and_slow = optax.LookaheadParams.init_synced(PARAMS)
+  grads = jax.tree.map(jnp.ones_like, PARAMS)
+  ours = optax.chain(gx.clip(1.0), optax.lookahead(gx.adam(0.05), 3, 0.5))
+  theirs = optax.chain(optax.clip(1.0), optax.lookahead(optax.adam(0.05), 3, 0.5))
+  wanted, _ = theirs.update(grads, theirs.init(fast_and_slow), fast_and_slow)
+  got, _ = ours.update(grads, ours.init(fast_and_slow), fast_and_slow)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, wanted)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamax", "nadam"])
+def test_derivatives_at_a_decay_of_zero_are_those_of_the_limit(name, float64):
+  make = getattr(gx, name)
+
+  def run(b1):
+    optimizer, params = make(0.1, b1=b1), jnp.asarray([1.0, -2.0])
+    state = optimizer.init(params)
+    for _ in range(4):
+      params, state = optimizer.step(jnp.sin(3 * params), state, params)
+    return jnp.sum(params**2)
+
+  ahead = (-3 * run(0.0) + 4 * run(1e-5) - run(2e-5)) / 2e-5
+  np.testing.assert_allclose(jax.grad(run)(0.0), ahead, rtol=1e-5)
+
+
+def test_derivatives_of_clips_and_grafts_are_finite_where_a_norm_is_zero():
+  silent = {"w": jnp.zeros(3), "b": jnp.ones(2)}
+  for transform in (
+    gx.chain(gx.clip_by_global_norm(0.5), gx.sgd(0.1)),
+    gx.graft(gx.sgd(0.1), magnitude=gx.adam(0.1)),
+    gx.chain(gx.clip_by_block_rms(0.5), gx.adam(0.1)),
+  ):
+
+    def run(t):
+      params, state = silent, t.init(silent)
+      for grads in (jax.tree.map(jnp.zeros_like, silent), silent):
+        params, state = t.step(grads, state, params)
+      return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+    assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(jax.grad(run)(transform)))
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(jax.hessian(run)(transform)))
+
+
+def test_eager_vmap_and_grad_compile_nothing_for_themselves(monkeypatch):
+  params = [jnp.ones((2, 3))] * 4
+  optimizer = gx.adam(0.1)
+  state = optimizer.init(params)
+  staged = []
+  monkeypatch.setattr(jax, "jit", lambda function, **kwargs: staged.append(function) or function)
+  jax.vmap(lambda scale: optimizer.update([scale * p for p in params], state)[0])(jnp.ones(2))
+  jax.grad(lambda scale: sum(u.sum() for u in optimizer.update([scale * p for p in params], state)[0]))(1.0)
+  assert staged == []
+
+
+def test_optax_maps_over_the_parameters_in_states_of_its_own_that_lie_in_ours():
+  transform = gx.chain(optax.trace(0.9), gx.trace(0.9))
+  marked = optax.tree.map_params(transform, lambda _: "p", transform.init(PARAMS))
+  assert marked["trace"].trace == marked["trace_2"]["momentum"] == dict.fromkeys("bw", "p")

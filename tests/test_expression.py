@@ -30,6 +30,24 @@ def test_arrays_schedules_and_optax_print_as_what_they_are():
   assert seen == ["scale(step_size=float32[])"]
 
 
+def test_what_it_prints_is_python_also_for_infinity_and_after_keywords():
+  assert repr(gx.clip(float("inf"))) == "clip(max_delta=float('inf'))"
+  assert eval(repr(gx.clip(float("inf"))), vars(gx).copy()) == gx.clip(float("inf"))
+
+  @gx.named
+  def wrapped(rate, inner, *rest):
+    return gx.chain(inner, *rest, gx.scale(rate))
+
+  @gx.named
+  def scaled(rate, inner):
+    return gx.chain(inner, gx.scale(rate))
+
+  scope = vars(gx) | {"wrapped": wrapped, "scaled": scaled}
+  for transform in (wrapped(0.1, gx.sign(), gx.square()), scaled(0.1, gx.sign())):
+    assert eval(repr(transform), dict(scope)) == transform
+  assert repr(scaled(0.1, gx.sign())) == "scaled(rate=0.1, inner=sign())"
+
+
 def test_a_lift_prints_as_what_it_names():
   assert repr(gx.elementwise("double", lambda u, *, c: c * u, c=2.0)) == "double(c=2.0)"
 

@@ -46,6 +46,45 @@ def test_its_layout_is_derived():
   assert alone[0].nu["b"].parameter == "b"
 
 
+LAYOUTS = {
+  "masked": optax.masked(optax.adam(1e-3), {"w": True, "b": False}),
+  "masked by a function": optax.masked(optax.trace(0.9), lambda p: jax.tree.map(lambda x: x.ndim > 1, p)),
+  "partition": optax.partition({"a": optax.adam(1e-3), "b": optax.sgd(0.1, 0.9)}, {"w": "a", "b": "b"}),
+  "sm3": optax.sm3(0.1),
+  "lbfgs": optax.scale_by_lbfgs(3),
+  "ours in masked": optax.masked(gx.adam(1e-3), {"w": True, "b": False}),
+  "adafactor": optax.adafactor(0.1, min_dim_size_to_factor=2),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("wrap", [lambda t: t, gx.chain], ids=["alone", "in a chain"])
+def test_layouts_of_what_wraps_and_factors(name, wrap):
+  transform = wrap(LAYOUTS[name])
+  layout, state = gx.layout(transform, PARAMS), transform.init(PARAMS)
+  assert jax.tree.structure(layout) == jax.tree.structure(state)
+  for leaf, array in zip(jax.tree.leaves(layout), jax.tree.leaves(state), strict=True):
+    assert leaf.shape == array.shape
+    assert (leaf.kind == "slot") == (leaf.parameter is not None and PARAMS[leaf.parameter].shape == array.shape)
+  assert {leaf.parameter for leaf in jax.tree.leaves(layout)} >= {"w"}
+
+
+def test_adding_one_without_state_in_front_changes_no_names():
+  alone = gx.chain(optax.adam(0.1)).init(PARAMS)
+  clipped = gx.chain(optax.chain(optax.clip(1.0)), optax.adam(0.1)).init(PARAMS)
+  assert jax.tree.structure(alone) == jax.tree.structure(clipped)
+
+
+def test_of_two_that_keep_something_only_of_some_trees_one_needs_a_name():
+  picky = lambda decay: optax.masked(optax.trace(decay), lambda p: {k: k == "w" for k in p})  # noqa: E731
+  with pytest.raises(ValueError, match=r"two stages keep a state under the name 'masked': give one another, `chain\("):
+    gx.chain(picky(0.9), picky(0.5)).init(PARAMS)
+  transform = gx.chain(picky(0.9), second=picky(0.5))
+  state = transform.init(PARAMS)
+  assert sorted(state) == ["count", "masked", "second"]
+  assert sorted(transform.update(PARAMS, state)[1]) == sorted(state)
+
+
 def test_one_without_leaves_in_its_state_is_made_again_at_each_step():
   transform = gx.chain(optax.clip(0.5), optax.masked(optax.clip(0.1), {"w": True, "b": False}))
   state = transform.init(PARAMS)

@@ -180,7 +180,7 @@ def test_the_state_has_the_sharding_of_its_parameters():
   mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
   sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
   params = jax.device_put(jnp.ones(4), sharding)
-  moment = gx.momentum(0.1).init(params)["trace"]["trace"]
+  moment = gx.momentum(0.1).init(params)["trace"]["momentum"]
   assert moment.sharding == sharding
 
 

@@ -30,6 +30,14 @@ def test_hyperparameters_are_addressed_as_the_state_is():
   assert gx.hyperparameters(gx.chain(optax.adam(1e-3))) == {}
 
 
+def test_two_of_a_name_have_two_addresses():
+  twice = gx.chain(gx.chain(head=gx.trace(0.9)), head=gx.trace(0.5))
+  assert gx.hyperparameters(twice) == {"head.trace.decay": 0.9, "head_2.trace.decay": 0.5}
+  assert gx.hyperparameters(gx.replace(twice, {"head_2.*": 0.1}))["head.trace.decay"] == 0.9
+  same = gx.chain(gx.trace(0.9), trace=gx.trace(0.5))
+  assert gx.hyperparameters(same) == {"trace.decay": 0.9, "trace_2.trace.decay": 0.5}
+
+
 def test_with_a_state_schedules_are_read_at_its_count():
   transform = gx.adam(optax.linear_schedule(1.0, 0.0, 10))
   state = transform.init(PARAMS)
@@ -113,4 +121,4 @@ def test_layout_names_the_parameter_of_each_slot():
 
 def test_layout_of_parameters_that_are_one_array_or_low_precision():
   layout = gx.layout(gx.momentum(0.1), jnp.ones(2, jnp.bfloat16))
-  assert layout["trace"]["trace"] == gx.StateLeaf("slot", "", (2,), jnp.dtype("float32"))
+  assert layout["trace"]["momentum"] == gx.StateLeaf("slot", "", (2,), jnp.dtype("float32"))

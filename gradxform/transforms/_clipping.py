@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from gradxform._checks import check_positive, check_real
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import elementwise, per_array, whole_tree
-from gradxform.tree import global_norm, real_dtype
+from gradxform.tree import global_norm, real_dtype, sqrt
 
 
 @named
@@ -49,7 +49,7 @@ def clip_by_block_rms(threshold: Hyperparameter):
   def rule(u, *, threshold):
     if u.size == 0:
       return u
-    rms = jnp.sqrt(jnp.mean(jnp.square(jnp.abs(u))))
+    rms = sqrt(jnp.mean(jnp.square(jnp.abs(u))))
     return u / jnp.maximum(1, rms / threshold)
 
   return per_array("clip_by_block_rms", rule, threshold=threshold)
@@ -74,7 +74,7 @@ def clip_by_global_norm(max_norm: Hyperparameter):
   def rule(updates, *, max_norm):
     norm = global_norm(updates)
     max_norm = jnp.asarray(max_norm, norm.dtype)
-    factor = jnp.where(norm < max_norm, 1, max_norm / norm)
+    factor = jnp.where(norm < max_norm, 1, max_norm / jnp.where(norm == 0, 1, norm))
     return jax.tree.map(lambda u: u * factor.astype(real_dtype(u.dtype)), updates)
 
   return whole_tree("clip_by_global_norm", rule, max_norm=max_norm)

@@ -14,7 +14,10 @@ from gradxform.rules import elementwise
 def _weight(decay: Any, t: jax.Array) -> jax.Array:
   """1 − decayᵗ without cancellation: the logarithm in float64 where the decay is a number."""
   if not is_number(decay):
-    return -_expm1(t * jnp.log(jnp.asarray(decay, t.dtype)))
+    decay = jnp.asarray(decay, t.dtype)
+    none = decay == 0  # where the logarithm has no derivative, though the weight has
+    power = -_expm1(t * jnp.log(jnp.where(none, 0.5, decay)))
+    return jnp.where(none, jnp.where(t == 1, 1 - decay, 1), power)
   return -_expm1(t * (math.log(decay) if decay > 0 else -math.inf))
 
 
@@ -40,8 +43,10 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
 
       u ← u / (1 − bᵗ)^power,   t = updates made, this one included, + lead
 
-  For a scheduled decay, bᵗ is the product of the decays so far. In float32 the factor is within
-  3e-7 of the exact one (`benchmarks/bias_correction.py`); ``1 - b**t`` loses up to 2e-5 for 0.999.
+  For a scheduled decay, bᵗ is the product of the decays so far. For a decay that is a Python number
+  the factor is within 3e-7 of the exact one in float32 (`benchmarks/bias_correction.py`); ``1 - b**t``
+  is off by 2e-5 for 0.999. A decay that is an array, or comes from a schedule, has been rounded
+  to float32 itself, and the factor is that of the rounded decay.
 
   Args:
     decay: b in [0, 1), that of the average.

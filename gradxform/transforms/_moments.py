@@ -68,18 +68,18 @@ def trace(decay: Hyperparameter):
   Args:
     decay: μ in [0, 1].
 
-  State: ``trace``, the accumulated m, like the parameters, from zero.
+  State: ``momentum``, the accumulated m, like the parameters, from zero.
 
   Source: Polyak 1964; `optax.trace`, whose ``nesterov=True`` is
   ``add(identity(), chain(trace(μ), scale(μ)))``.
   """
   check_unit_interval("trace", decay=decay)
 
-  def rule(u, trace, *, decay):
-    trace = decay * trace + u
-    return trace, trace
+  def rule(u, momentum, *, decay):
+    momentum = decay * momentum + u
+    return momentum, momentum
 
-  return elementwise("trace", rule, slots=("trace",), is_filter=True, decay=decay)
+  return elementwise("trace", rule, slots=("momentum",), is_filter=True, decay=decay)
 
 
 @named

@@ -1,11 +1,11 @@
 """Functions of each element."""
 
-import jax
 import jax.numpy as jnp
 
 from gradxform._checks import check_not_negative, check_number, check_real, is_normal
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
+from gradxform.tree import sqrt
 
 
 @named
@@ -100,20 +100,6 @@ def at_least(minimum: Hyperparameter):
   return elementwise("at_least", rule, minimum=minimum)
 
 
-@jax.custom_jvp
-def _sqrt(x: jax.Array) -> jax.Array:
-  return jnp.sqrt(x)
-
-
-@_sqrt.defjvp
-def _sqrt_derivative(primals, tangents):
-  # Zero at zero, not infinite: an element whose gradients were all zero has no say in the
-  # derivative of a training run with respect to a hyperparameter, where 0 · ∞ would give NaN.
-  (root,) = (jnp.sqrt(x) for x in primals)
-  (tangent,) = tangents
-  return root, tangent * jnp.where(root == 0, 0, 0.5 / jnp.where(root == 0, 1, root))
-
-
 @named
 def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
   """Takes the square root, with a constant outside it, or inside.
@@ -130,7 +116,7 @@ def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
   check_not_negative("root", eps=eps, eps_root=eps_root)
 
   def rule(u, *, eps, eps_root):
-    return _sqrt(u + eps_root) + eps
+    return sqrt(u + eps_root) + eps
 
   positive = is_normal(eps) or is_normal(eps_root)
   return elementwise("root", rule, positive=positive, eps=eps, eps_root=eps_root)
