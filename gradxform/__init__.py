@@ -23,7 +23,7 @@ Five concepts:
     wrapper      transform -> transform, for any transform, ours or Optax's     wrappers/
 
 A call goes down: an optimizer's arguments → its body, an expression of primitives → parts, which
-run leaf by leaf over the flow of updates (parts.py, compounds.py). `explain` shows an expansion,
+run leaf by leaf over the flow of updates (parts.py, compounds.py, lifted.py). `explain` shows an expansion,
 `hyperparameters` and `replace` read and rewrite, `layout` describes the state (introspect.py).
 """
 

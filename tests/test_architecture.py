@@ -14,7 +14,7 @@ from gradxform import combinators, optimizers, rules, transforms
 
 PACKAGE = pathlib.Path(gx.__file__).parent
 LAYERS = [
-  "_checks", "tree", "parts", "compounds", "foreign", "expression", "core", "rules", "combinators",
+  "_checks", "tree", "parts", "compounds", "foreign", "lifted", "expression", "core", "rules", "combinators",
   "introspect", "transforms", "wrappers", "optimizers", "compat", "objectives", "trajectories",
   "data", "training", "plotting", "cli", "__main__",
 ]  # fmt: skip
@@ -23,7 +23,7 @@ IMPORTED_ONCE = {
   "flax": ["training"],
   "matplotlib": ["plotting"],
   "torch": [],
-  "sklearn": ["data"],
+  "sklearn": ["data", "objectives"],
   "mlxtend": ["data"],
 }
 
