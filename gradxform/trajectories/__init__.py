@@ -1,0 +1,17 @@
+"""Paths of optimizers over objectives: one, a race of several, from many starts, with many settings."""
+
+from gradxform.trajectories._grid import Basin, Sensitivity, basin, sensitivity
+from gradxform.trajectories._path import Trajectory, race, record, write_csv
+
+__all__ = [
+  # one path, and several
+  "Trajectory",
+  "race",
+  "record",
+  "write_csv",
+  # the ends of many
+  "Basin",
+  "Sensitivity",
+  "basin",
+  "sensitivity",
+]
