@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
-from gradxform.tree import computing_dtype, promoted
+from gradxform.tree import cast, computing_dtype, promoted
 
 
 class Compound(Part):
@@ -155,7 +155,7 @@ class FanOut(Compound):
 
   def join(self, outs: Sequence[Any]) -> Any:
     dtype = computing_dtype(*outs)
-    return self.combine(*(out.astype(dtype) for out in outs))
+    return self.combine(*(cast(out, dtype) for out in outs))
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     if is_by_leaf(self):

@@ -109,7 +109,7 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
     """
     flow, new_state = self._run(updates, state, params, extra)
     leaves, treedef = jax.tree.flatten(updates)
-    rounded = [u.astype(jnp.result_type(leaf)) for u, leaf in zip(flow, leaves, strict=True)]
+    rounded = [trees.cast(u, jnp.result_type(leaf)) for u, leaf in zip(flow, leaves, strict=True)]
     return treedef.unflatten(rounded), new_state
 
   def step(self, grads: Updates, state: State, params: Params, **extra: Any) -> tuple[Params, State]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradxform import _checks
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
-from gradxform.tree import computing_dtype, real_dtype
+from gradxform.tree import cast, computing_dtype, real_dtype
 
 Rule = Callable[..., Any]
 Once = Mapping[str, Callable[..., Any]]
@@ -114,8 +114,8 @@ class LeafRule(_Prepared):
       elif name in here.extra:
         value = here.extra[name]
         asked[name] = value if name == "key" else jnp.asarray(value, computing_dtype(value, u))
-    kept = [slot.astype(dtype if jnp.iscomplexobj(slot) else real_dtype(dtype)) for slot in slots]
-    out = self.rule(u.astype(dtype), *kept, **asked)
+    kept = [cast(slot, dtype if jnp.iscomplexobj(slot) else real_dtype(dtype)) for slot in slots]
+    out = self.rule(cast(u, dtype), *kept, **asked)
     if isinstance(out, tuple) != bool(slots) or (slots and len(out) != 1 + len(slots)):
       raise _checks.wrong_result(self.name, [path[0] for path in self.slots], out)
     out, *new = out if slots else (out,)
@@ -126,7 +126,7 @@ class LeafRule(_Prepared):
       raise _checks.slot_mismatch(self.name, path[0], slot.shape, new.shape)
     if jnp.iscomplexobj(new) and not jnp.iscomplexobj(slot):
       raise _checks.slot_mismatch(self.name, path[0], slot.dtype, new.dtype)
-    return new.astype(slot.dtype)
+    return cast(new, slot.dtype)
 
 
 class TreeRule(_Prepared):

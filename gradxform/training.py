@@ -163,7 +163,9 @@ def train_epoch(
       return jnp.sum(losses * weight) / jnp.sum(weight)
 
     loss, grads = jax.value_and_grad(mean_loss)(params)
-    extra = {"value": loss, "grad": grads, "value_fn": mean_loss, "key": key}
+    extra = {"value": loss, "grad": grads, "value_fn": mean_loss}
+    if "key" in optimizer.part.reads:  # Optax's line searches refuse what `value_fn` does not take
+      extra["key"] = key
     return optimizer.step(grads, state, params, **extra), None
 
   keys = jax.random.split(noise, indices.shape[0])

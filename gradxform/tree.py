@@ -22,7 +22,7 @@ def sqrt(x: jax.Array) -> jax.Array:
   An element or array whose gradients were all zero has no say in the derivative of a training run
   with respect to a hyperparameter, where 0 · ∞ would give NaN.
   """
-  return jnp.sqrt(x)
+  return jax.lax.sqrt(x)
 
 
 @sqrt.defjvp
@@ -52,6 +52,11 @@ def computing_dtype(*values: Any) -> np.dtype:
   for value in values:
     dtype = promoted(dtype, np.dtype(jnp.result_type(value)))
   return dtype
+
+
+def cast(x: Any, dtype: Any) -> Any:
+  """The array in this dtype, and not weakly typed; itself if it is so already."""
+  return x if x.dtype == dtype and not getattr(x, "weak_type", False) else x.astype(dtype)
 
 
 def real_dtype(dtype: Any) -> np.dtype:

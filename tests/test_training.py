@@ -248,3 +248,10 @@ def test_settings_out_of_range_are_refused(settings, message, small):
 
 def test_no_hidden_layer_makes_a_linear_model(small):
   assert list(fit(gx.sgd(0.1), small, epochs=1, hidden=()).params) == ["Dense_0"]
+
+
+def test_a_line_search_of_optax_trains_too():
+  data = load("digits")
+  small = dataclasses.replace(data, train_x=data.train_x[:128], train_y=data.train_y[:128])
+  history = fit(gx.chain(optax.lbfgs()), small, epochs=2, batch_size=128, hidden=(8,))
+  assert history.epochs[-1].train_loss < history.epochs[0].train_loss
