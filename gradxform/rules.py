@@ -114,7 +114,7 @@ def whole_tree(
   slots: Sequence[str] | Mapping[str, Any] = (),
   *,
   once: Mapping[str, Any] | None = None,
-  scalars: Mapping[str, float] | None = None,
+  scalars: Mapping[str, Any] | None = None,
   **hyperparameters: Hyperparameter,
 ) -> Part:
   """Lifts a rule that must see everything: ``u``, each slot and ``param`` are trees.

@@ -1,5 +1,7 @@
 """An example of everything exported, and the small trees and runs that the laws share."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +48,32 @@ def example(name):
   return factory(learning_rate=0.1) if takes_rate else factory()
 
 
+def extras(params, grads):
+  """What some rules ask for besides the gradients, of a convex quadratic that has these gradients here."""
+  flat = jax.tree.leaves(grads)
+
+  def objective(q):
+    """g·(q − p) + ½ (q − p)·C (q − p), with another curvature C for each leaf."""
+    moved = [wide(x) - y for x, y in zip(jax.tree.leaves(q), start, strict=True)]
+    linear = [jnp.sum(jnp.real(g * m)) for g, m in zip(slopes, moved, strict=True)]
+    bowl = [(0.5 + 0.25 * i) * jnp.sum(jnp.square(jnp.abs(m))) for i, m in enumerate(moved)]
+    return sum(linear, start=jnp.zeros(())) + sum(bowl, start=jnp.zeros(()))
+
+  wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))  # noqa: E731
+  start, slopes = [wide(x) for x in jax.tree.leaves(params)], [wide(g) for g in flat]
+  return {"value": objective(params), "grad": grads, "value_fn": objective, "key": jax.random.key(0)}
+
+
+def update(transform, grads, state, params):
+  """One update, with all that any rule may ask for."""
+  return transform.update(grads, state, params, **extras(params, grads))
+
+
+def step(transform, grads, state, params):
+  """One step, with all that any rule may ask for."""
+  return transform.step(grads, state, params, **extras(params, grads))
+
+
 def scheduled(name):
   """The example with a constant schedule in place of every number."""
   numbers = {path: v for path, v in gx.hyperparameters(example(name)).items() if isinstance(v, float)}
@@ -75,13 +103,13 @@ def grads_like(params, step, dtype=None):
   return jax.tree.map(leaf, params)
 
 
-def run(transform, params, steps=3, dtype=None, **extra):
+def run(transform, params, steps=3, dtype=None):
   """Some updates without applying them: all updates, and the last state."""
   state = transform.init(params)
-  update = jax.jit(transform.update)
+  compiled = jax.jit(functools.partial(update, optax.with_extra_args_support(transform)))
   outs = []
-  for step in range(steps):
-    updates, state = update(grads_like(params, step, dtype), state, params, **extra)
+  for index in range(steps):
+    updates, state = compiled(grads_like(params, index, dtype), state, params)
     outs.append(updates)
   return outs, state
 
