@@ -20,11 +20,12 @@ Five concepts:
     combinator   builds a transform from transforms: `chain` one after the other; `divide`, `add`,
                  … each gets the same updates and the results are combined      combinators.py
     optimizer    a named expression that ends in a learning rate                optimizers/
-    wrapper      transform -> transform, for any transform, ours or Optax's     wrappers/
+    wrapper      transform -> transform, for any transform, ours or Optax's    (to come)
 
 A call goes down: an optimizer's arguments → its body, an expression of primitives → parts, which
-run leaf by leaf over the flow of updates (parts.py, compounds.py, lifted.py). `explain` shows an expansion,
-`hyperparameters` and `replace` read and rewrite, `layout` describes the state (introspect.py).
+run leaf by leaf over the flow of updates (expression.py → parts.py, compounds.py, lifted.py; Optax's
+transforms in foreign.py). `explain` shows an expansion, `hyperparameters` and `replace` read and
+rewrite, `layout` describes the state (introspect.py).
 """
 
 from gradxform.combinators import *

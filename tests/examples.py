@@ -59,7 +59,7 @@ def extras(params, grads):
     bowl = [(0.5 + 0.25 * i) * jnp.sum(jnp.square(jnp.abs(m))) for i, m in enumerate(moved)]
     return sum(linear, start=jnp.zeros(())) + sum(bowl, start=jnp.zeros(()))
 
-  wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))  # noqa: E731
+  wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))
   start, slopes = [wide(x) for x in jax.tree.leaves(params)], [wide(g) for g in flat]
   return {"value": objective(params), "grad": grads, "value_fn": objective, "key": jax.random.key(0)}
 

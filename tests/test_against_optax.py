@@ -13,8 +13,8 @@ from gradxform import optimizers, transforms
 
 STEPS = 100
 # Optax's own schedules compute in float32 even where float64 is enabled.
-warmup = lambda count: 0.1 * jnp.minimum(jnp.asarray(count, float) / 40, 1.0)  # noqa: E731
-swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * jnp.asarray(count, float))  # noqa: E731  a decay that goes up and down
+warmup = lambda count: 0.1 * jnp.minimum(jnp.asarray(count, float) / 40, 1.0)
+swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * jnp.asarray(count, float))  # a decay that goes up and down
 
 
 def rmsprop_with_momentum(core, momentum):
@@ -148,7 +148,7 @@ ROWS = {
 
 def trees():
   """Five trees, as one."""
-  normal = lambda *shape: jnp.asarray(np.random.default_rng(len(shape)).normal(size=shape))  # noqa: E731
+  normal = lambda *shape: jnp.asarray(np.random.default_rng(len(shape)).normal(size=shape))
   return [
     {"x": normal(3)},
     {"w": normal(4, 3), "b": normal(4)},
@@ -191,7 +191,7 @@ def test_the_numbers_are_optaxs(row, float64):
 
 def test_the_derivative_is_optaxs_too(float64):
   params = trees()[1]
-  total = lambda make, rate: sum(jnp.sum(u) for u in jax.tree.leaves(trajectory(make(rate), params)))  # noqa: E731
+  total = lambda make, rate: sum(jnp.sum(u) for u in jax.tree.leaves(trajectory(make(rate), params)))
   ours = jax.grad(lambda rate: total(gx.adam, rate))(0.01)
   theirs = jax.grad(lambda rate: total(optax.adam, rate))(0.01)
   np.testing.assert_allclose(ours, theirs, rtol=1e-9)

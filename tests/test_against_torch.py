@@ -34,7 +34,7 @@ def adagrad(initial, eps, rate):
 
 
 def nadam(rate, b1=0.9, b2=0.999, eps=1e-8, momentum_decay=4e-3):
-  mu = lambda count: b1 * (1 - 0.5 * 0.96 ** ((count + 1.0) * momentum_decay))  # noqa: E731
+  mu = lambda count: b1 * (1 - 0.5 * 0.96 ** ((count + 1.0) * momentum_decay))
   ahead = gx.chain(gx.moving_average(b1), gx.bias_correction(mu, lead=1), gx.scale(lambda count: mu(count + 1)))
   present = gx.chain(gx.bias_correction(mu), gx.scale(lambda count: 1 - mu(count)))
   second = gx.chain(gx.square(), gx.moving_average(b2), gx.bias_correction(b2), gx.root(eps))

@@ -76,7 +76,7 @@ def test_adding_one_without_state_in_front_changes_no_names():
 
 
 def test_of_two_that_keep_something_only_of_some_trees_one_needs_a_name():
-  picky = lambda decay: optax.masked(optax.trace(decay), lambda p: {k: k == "w" for k in p})  # noqa: E731
+  picky = lambda decay: optax.masked(optax.trace(decay), lambda p: {k: k == "w" for k in p})
   with pytest.raises(ValueError, match=r"two stages keep a state under the name 'masked': give one another, `chain\("):
     gx.chain(picky(0.9), picky(0.5)).init(PARAMS)
   transform = gx.chain(picky(0.9), second=picky(0.5))

@@ -32,7 +32,7 @@ def quotient(numerator, divisor):
 
 
 def torch_nadam():
-  mu = lambda count: 0.9 * (1 - 0.5 * 0.96 ** ((count + 1.0) * 4e-3))  # noqa: E731
+  mu = lambda count: 0.9 * (1 - 0.5 * 0.96 ** ((count + 1.0) * 4e-3))
   ahead = gx.chain(gx.moving_average(0.9), gx.bias_correction(mu, lead=1), gx.scale(lambda c: mu(c + 1)))
   present = gx.chain(gx.bias_correction(mu), gx.scale(lambda c: 1 - mu(c)))
   return quotient(

@@ -42,7 +42,7 @@ def test_a_second_moment_of_bfloat16_parameters_decays_as_it_should():
   def many(state, grads, steps):
     return jax.lax.scan(lambda s, _: (transform.update(grads, s, params)[1], None), state, None, length=steps)[0]
 
-  moment = lambda state: state["scale_by_adam"]["by"]["moving_average"]["moment"]  # noqa: E731
+  moment = lambda state: state["scale_by_adam"]["by"]["moving_average"]["moment"]
   state = jax.jit(many, static_argnums=2)(transform.init(params), ones, 2_000)
   assert moment(state).dtype == jnp.float32
   assert_allclose(moment(state), 1 - 0.999**2_000, rtol=1e-4)  # 0.865; kept in bfloat16 it stalls at 0.5

@@ -111,7 +111,7 @@ def test_values_of_once_may_use_extra_arguments_whatever_the_tree():
 
 
 def test_schedules_read_the_count_of_updates_made_so_far():
-  schedule = lambda count: 10.0**count  # noqa: E731
+  schedule = lambda count: 10.0**count
   transform = gx.chain(gx.scale(1.0), gx.scale(schedule))
   state = transform.init(PARAMS)
   got = []

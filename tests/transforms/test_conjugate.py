@@ -11,7 +11,7 @@ import gradxform as gx
 def solve(formula, eigenvalues, steps):
   q = np.linalg.qr(np.random.default_rng(0).normal(size=(len(eigenvalues), len(eigenvalues))))[0]
   matrix = jnp.asarray(q @ np.diag(eigenvalues) @ q.T)
-  fn = lambda x: 0.5 * x @ matrix @ x  # noqa: E731
+  fn = lambda x: 0.5 * x @ matrix @ x
   optimizer = gx.chain(gx.conjugate_directions(formula), gx.scale(-1.0), gx.exact_line_search())
   x = jnp.ones(len(eigenvalues))
   step = jax.jit(lambda x, state: optimizer.step(jax.grad(fn)(x), state, x, value_fn=fn))

@@ -28,7 +28,7 @@ def test_by_hand():
 
 def test_a_schedule_multiplies_its_decays():
   decays = [0.5, 0.25, 0.8, 0.1]
-  schedule = lambda count: jnp.asarray(decays)[count]  # noqa: E731
+  schedule = lambda count: jnp.asarray(decays)[count]
   wanted = 1 - np.cumprod(decays)
   np.testing.assert_allclose(factors(gx.bias_correction(schedule), 3), wanted[:3], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(schedule, lead=1), 3), wanted[1:], rtol=1e-6)
@@ -49,7 +49,7 @@ def test_a_constant_stream_is_that_constant_at_every_step(decay, constant, steps
 
 @pytest.mark.parametrize("decay", [0.5, 0.9999])
 def test_its_derivative_by_a_traced_decay_is_the_analytic_one(decay, float64):
-  transform = lambda b: gx.bias_correction(b).update(jnp.ones(()), {"count": jnp.int32(6)})[0]  # noqa: E731
+  transform = lambda b: gx.bias_correction(b).update(jnp.ones(()), {"count": jnp.int32(6)})[0]
   slope = 7 * decay**6 / (1 - decay**7) ** 2
   np.testing.assert_allclose(jax.grad(transform)(decay), slope, rtol=1e-8)
   with jax.enable_x64(False):

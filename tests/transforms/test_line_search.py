@@ -53,7 +53,7 @@ def test_armijos_condition_holds(x, scale):
 
 
 def test_exact_line_search_on_the_bowl_takes_the_textbook_step(float64):
-  bowl = lambda x: 0.1 * x[0] ** 2 + 2 * x[1] ** 2  # noqa: E731
+  bowl = lambda x: 0.1 * x[0] ** 2 + 2 * x[1] ** 2
   x = jnp.asarray([-4.0, -6.0])
   optimizer = gx.chain(gx.scale(-1.0), gx.exact_line_search())
   first, state = optimizer.step(jax.grad(bowl)(x), optimizer.init(x), x, value_fn=bowl)
@@ -67,7 +67,7 @@ def test_a_direction_uphill_and_an_objective_of_nan_move_nothing(search):
   x = jnp.asarray([1.0, 2.0])
   _, _, _, updates, _ = searched(search, wild, x, scale=-1.0)
   np.testing.assert_array_equal(updates, 0)
-  nowhere = lambda p: jnp.where(jnp.all(p == x), jnp.sum(p**2), jnp.nan)  # noqa: E731
+  nowhere = lambda p: jnp.where(jnp.all(p == x), jnp.sum(p**2), jnp.nan)
   updates, _ = search.update(-x, search.init(x), x, value=5.0, grad=2 * x, value_fn=nowhere)
   np.testing.assert_array_equal(x + updates, x)
 

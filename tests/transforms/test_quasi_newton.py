@@ -65,7 +65,7 @@ def test_it_needs_no_more_evaluations_than_scipy_by_a_fifth(method, fn, start, f
 
 def test_lbfgs_has_the_numbers_of_optax_where_the_curvature_is_positive(float64):
   curvature = jnp.logspace(0, 2, 12).reshape(3, 4)
-  fn = lambda p: 0.5 * jnp.sum(curvature * p["w"] ** 2) + jnp.sum(p["b"] ** 4 + p["b"] ** 2)  # noqa: E731
+  fn = lambda p: 0.5 * jnp.sum(curvature * p["w"] ** 2) + jnp.sum(p["b"] ** 4 + p["b"] ** 2)
   params = {"w": jnp.ones((3, 4)), "b": jnp.asarray([1.0, -2.0])}
   ours, theirs = gx.scale_by_lbfgs(3), optax.scale_by_lbfgs(3)
   state, reference = ours.init(params), theirs.init(params)
