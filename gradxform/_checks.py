@@ -31,14 +31,14 @@ def is_array(value: Any) -> bool:
 def rejected(kind: type[Exception], transform: str, name: str, value: Any, wanted: str) -> Exception:
   """The error for an argument: what it must be, what it is. It remembers both (see `attributed`)."""
   error = kind(f"`{transform}({name}=...)` must be {wanted}")
-  error.rejected = (kind, value, wanted)  # type: ignore[attr-defined]
+  error.__dict__["rejected"] = (kind, value, wanted)
   return error
 
 
 def attributed(error: Exception, transform: str, arguments: Mapping[str, Any]) -> Exception:
   """The same error in the words of the outer call, where the value came in as one of its arguments."""
-  if hasattr(error, "rejected"):
-    kind, value, wanted = error.rejected  # type: ignore[attr-defined]
+  if "rejected" in error.__dict__:
+    kind, value, wanted = error.__dict__["rejected"]
     for name, argument in arguments.items():
       if argument is value:
         return rejected(kind, transform, name, value, wanted)
@@ -91,6 +91,14 @@ def check_not_negative(transform: str, **arguments: Any) -> None:
 def check_positive(transform: str, **arguments: Any) -> None:
   """Each argument is greater than 0; infinity, a bound that never binds, is allowed."""
   _require(lambda value: value > 0.0, "greater than 0", transform, **arguments)
+
+
+def check_less(transform: str, **pair: Any) -> None:
+  """Of two arguments, the first is less than the second."""
+  (name, value), (bound, limit) = pair.items()
+  low, high = _known(transform, name, value), _known(transform, bound, limit)
+  if low is not None and high is not None and not low < high:
+    raise rejected(ValueError, transform, name, value, f"less than `{bound}`, {limit!r}, got {value!r}.")
 
 
 def check_integer(transform: str, *, minimum: int, maximum: int | None = None, **arguments: Any) -> None:

@@ -2,6 +2,7 @@
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
+from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, sgd
 
 __all__ = [
@@ -21,4 +22,11 @@ __all__ = [
   "amsgrad",
   "nadam",
   "nadamw",
+  # second order and line searches
+  "bfgs",
+  "damped_newton",
+  "lbfgs",
+  "newton",
+  "nonlinear_cg",
+  "steepest_descent",
 ]

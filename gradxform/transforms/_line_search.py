@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradxform._checks import check_choice, check_fraction, check_integer
+from gradxform._checks import check_choice, check_fraction, check_integer, check_less
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import whole_tree
 from gradxform.tree import add_and_round, vdot
@@ -28,10 +28,13 @@ def _slope(grad: Any, direction: Any) -> jax.Array:
 
 
 def _first_step(guess: str, count: jax.Array, step_size: jax.Array, slope: jax.Array, now: jax.Array) -> jax.Array:
-  """1, or the last step scaled so that the first-order change is that of the last time."""
+  """1, or the last step scaled so that the first-order change is that of the last time (N&W section 3.5).
+
+  At most ten times the last step: near a minimum the slopes fall a thousandfold from step to step.
+  """
   if guess == "unit":
     return jnp.ones_like(now)
-  scaled = step_size * slope / jnp.where(now == 0, 1, now)
+  scaled = step_size * jnp.minimum(slope / jnp.where(now == 0, 1, now), 10)
   first = jnp.minimum(1, jnp.where(now == 0, 1, 1 / jnp.sqrt(jnp.abs(now))))  # of length 1 along a gradient
   return jnp.where((count > 0) & jnp.isfinite(scaled) & (scaled > 0), scaled, first).astype(now.dtype)
 
@@ -102,6 +105,10 @@ class _Point(NamedTuple):
   slope: jax.Array
 
 
+def _where(condition: jax.Array, a: _Point, b: _Point) -> _Point:
+  return _Point(*(jnp.where(condition, x, y) for x, y in zip(a, b, strict=True)))
+
+
 class _Search(NamedTuple):
   """Where a search for the Wolfe conditions stands; the gradient is that at the low end."""
 
@@ -112,6 +119,39 @@ class _Search(NamedTuple):
   zooming: jax.Array
   done: jax.Array
   tries: jax.Array
+
+
+class _Wolfe(NamedTuple):
+  """The strong Wolfe conditions, for steps from a start."""
+
+  start: _Point
+  decrease: jax.Array
+  curvature: jax.Array
+
+  def falls_enough(self, at: _Point) -> jax.Array:
+    """The first condition, or where rounding hides the decrease its approximate form."""
+    value, slope = self.start.value, self.start.slope
+    rounding = 10 * jnp.finfo(value.dtype).eps * jnp.abs(value)
+    plainly = at.value <= value + self.decrease * at.step * slope
+    return plainly | ((at.value <= value + rounding) & (at.slope <= (2 * self.decrease - 1) * slope))
+
+  def is_flat(self, at: _Point) -> jax.Array:
+    """The second condition."""
+    return jnp.abs(at.slope) <= -self.curvature * self.start.slope
+
+
+def _advance(s: _Search, at: _Point, new_grad: Any, wolfe: _Wolfe) -> _Search:
+  """One trial: while bracketing (N&W algorithm 3.5) and while zooming (3.6)."""
+  no_lower = ~(at.value < s.low.value) & (at.value > wolfe.start.value) & (s.tries > 0)
+  too_high = ~wolfe.falls_enough(at) | no_lower
+  # Beyond `at` in the direction of the old end, the slope points back: the bracket turns round.
+  turns = ~too_high & (at.slope * jnp.where(s.zooming, s.high.step - s.low.step, 1) >= 0)
+  high = _where(too_high, at, _where(turns, s.low, s.high))
+  low = _where(too_high, s.low, at)
+  kept = jax.tree.map(lambda old, new: jnp.where(too_high, old, new), s.grad, new_grad)
+  zooming = s.zooming | too_high | turns
+  trial = jnp.where(zooming, _cubic(low, high), 2 * at.step)
+  return _Search(trial, low, high, kept, zooming, ~too_high & wolfe.is_flat(at), s.tries + 1)
 
 
 def _cubic(a: _Point, b: _Point) -> jax.Array:
@@ -161,6 +201,7 @@ def zoom_line_search(
   """
   check_integer("zoom_line_search", minimum=1, max_steps=max_steps)
   check_fraction("zoom_line_search", decrease=decrease, curvature=curvature)
+  check_less("zoom_line_search", decrease=decrease, curvature=curvature)
   check_choice("zoom_line_search", GUESSES, guess=guess)
 
   def rule(
@@ -169,12 +210,6 @@ def zoom_line_search(
     del old_grad
     now = _slope(grad, updates)
     start = _Point(jnp.zeros_like(now), jnp.asarray(value, now.dtype), now)
-    rounding = 10 * jnp.finfo(now.dtype).eps * jnp.abs(start.value)
-
-    def falls_enough(at):
-      plainly = at.value <= start.value + decrease * at.step * now
-      hidden = (at.value <= start.value + rounding) & (at.slope <= (2 * decrease - 1) * now)
-      return plainly | hidden
 
     def evaluate(step):
       new, new_grad = jax.value_and_grad(value_fn)(_moved(param, step, updates))
@@ -182,34 +217,18 @@ def zoom_line_search(
       bad = ~(jnp.isfinite(at.value) & jnp.isfinite(at.slope))
       return at._replace(value=jnp.where(bad, jnp.inf, at.value), slope=jnp.where(bad, 1, at.slope)), new_grad
 
-    def advance(s):
-      at, new_grad = evaluate(s.trial)
-      no_lower = ~(at.value < s.low.value) & (at.value > start.value) & (s.tries > 0)
-      too_high = ~falls_enough(at) | no_lower
-      flat = ~too_high & (jnp.abs(at.slope) <= -curvature * now)
-      # Beyond `at` in the direction of the old end, the slope points back: the bracket turns round.
-      turns = ~too_high & (at.slope * jnp.where(s.zooming, s.high.step - s.low.step, 1) >= 0)
-      high = _where(too_high, at, _where(turns, s.low, s.high))
-      low = _where(too_high, s.low, at)
-      kept = jax.tree.map(lambda old, new: jnp.where(too_high, old, new), s.grad, new_grad)
-      zooming = s.zooming | too_high | turns
-      trial = jnp.where(zooming, _cubic(low, high), 2 * at.step)
-      return _Search(trial, low, high, kept, zooming, flat, s.tries + 1)
-
     first = _first_step(guess, count, step_size, slope, now)
     began = _Search(first, start, start, grad, jnp.asarray(False), now >= 0, jnp.zeros((), jnp.int32))
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.tries < max_steps), advance, began)
-    found = end.low
+    conditions = _Wolfe(start, decrease, curvature)
+    end = jax.lax.while_loop(
+      lambda s: ~s.done & (s.tries < max_steps), lambda s: _advance(s, *evaluate(s.trial), conditions), began
+    )
     evaluations = evaluations + end.tries.astype(evaluations.dtype)
-    return _scaled(found.step, updates), end.grad, found.step, now, found.value, evaluations
+    return _scaled(end.low.step, updates), end.grad, end.low.step, now, end.low.value, evaluations
 
   return whole_tree(
     "zoom_line_search", rule, slots=("new_grad",), scalars=_FIRST, decrease=decrease, curvature=curvature
   )
-
-
-def _where(condition: jax.Array, a: _Point, b: _Point) -> _Point:
-  return _Point(*(jnp.where(condition, x, y) for x, y in zip(a, b, strict=True)))
 
 
 @named
