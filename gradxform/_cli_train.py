@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import inspect
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from gradxform._cli_parser import DIVERGED, INTERRUPTED, Parser, UsageError, cou
 if TYPE_CHECKING:
   from gradxform.data import Dataset
   from gradxform.training import History
+
+_MATRIX_LIMIT = 3000
 
 
 def train(argv: list[str], prog: str) -> int:
@@ -44,6 +47,7 @@ def train(argv: list[str], prog: str) -> int:
     dataset = load(options.data)
   except (ValueError, TypeError) as error:
     raise UsageError(str(error)) from None
+  _check_feasible(options, dataset)
   output = options.output or Path("runs", f"{options.data}-{options.optimizer}")
   output.mkdir(parents=True, exist_ok=True)
 
@@ -66,6 +70,24 @@ def train(argv: list[str], prog: str) -> int:
   _print_table(history, repr(optimizer))
   print(f"{output / 'curves.png'}\n{output / 'metrics.csv'}")
   return _ending(history, options.epochs)
+
+
+def _check_feasible(options: argparse.Namespace, dataset: "Dataset") -> None:
+  """Refuses what could only fail: a matrix of too many parameters, and Newton on a singular Hessian."""
+  from gradxform.training import FULL_MATRIX
+
+  if options.optimizer == "newton":
+    raise UsageError(
+      "`newton` divides by the Hessian of the loss, and that of a classifier is singular: adding a number to all "
+      "logits changes nothing. Train with --optimizer damped_newton."
+    )
+  widths = [dataset.train_x.shape[1], *options.hidden, dataset.classes]
+  n = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+  if options.optimizer in FULL_MATRIX and n > _MATRIX_LIMIT:
+    raise UsageError(
+      f"`{options.optimizer}` makes a matrix of {n:,} × {n:,} numbers for these {n:,} parameters; `train` allows "
+      f"{_MATRIX_LIMIT:,}. Make --hidden smaller (`--hidden` alone: none), or train with --optimizer lbfgs."
+    )
 
 
 @contextlib.contextmanager
@@ -124,7 +146,10 @@ def parse(argv: list[str], prog: str) -> argparse.Namespace:
 
 def _parser(prog: str, optimizer: str, defaults: Mapping[str, Any]) -> Parser:
   from gradxform.data import LOADERS
+  from gradxform.training import DEMO_SETTINGS
 
+  settings = {"batch_size": 64, "hidden": (128,), **DEMO_SETTINGS.get(optimizer, {})}
+  hidden = ", ".join(map(str, settings["hidden"])) or "none"
   parser = Parser(
     prog=prog,
     description="Trains a Flax multilayer perceptron on real data that a package ships.",
@@ -134,8 +159,10 @@ def _parser(prog: str, optimizer: str, defaults: Mapping[str, Any]) -> Parser:
   add("--data", default="digits", metavar="NAME", help=f"{' or '.join(LOADERS)} (default: digits)")
   add("--optimizer", default="adam", metavar="NAME", help="any that `gradxform list` shows (default: adam)")
   add("--epochs", type=count, default=30, metavar="N", help="passes over the data (default: 30)")
-  add("--batch-size", type=count, default=64, metavar="N", help="examples in a batch (default: 64)")
-  add("--hidden", type=count, nargs="+", default=[128], metavar="N", help="widths of hidden layers (default: 128)")
+  size = settings["batch_size"]
+  add("--batch-size", type=count, default=size, metavar="N", help=f"examples in a batch (default: {size})")
+  widths = f"widths of hidden layers; without a number: none (default: {hidden})"
+  add("--hidden", type=count, nargs="*", default=list(settings["hidden"]), metavar="N", help=widths)
   add("--seed", type=seed, default=0, metavar="N", help="of the weights and the order of examples (default: 0)")
   add("--output", type=Path, metavar="DIR", help="where to write, overwriting (default: runs/DATA-OPTIMIZER)")
   own = parser.add_argument_group(f"hyperparameters of {optimizer}")

@@ -21,7 +21,7 @@ from gradxform.data import Dataset, mini_batches
 from gradxform.parts import State
 from gradxform.tree import Params
 
-__all__ = ["DEMO_LEARNING_RATES", "MLP", "Epoch", "History", "evaluate", "fit", "start", "train_epoch", "write_csv"]
+__all__ = ["DEMO_LEARNING_RATES", "DEMO_SETTINGS", "FULL_MATRIX", "MLP", "Epoch", "History", "evaluate", "fit", "start", "train_epoch", "write_csv"]
 
 # With these, or 1e-3, or its own default, every optimizer is tested to read 95% of the test part of
 # `digits` with the defaults of `fit`.
@@ -37,6 +37,18 @@ DEMO_LEARNING_RATES = {
   "nesterov": 0.03,
   "sgd": 0.3,
 }
+
+# Line searches and second derivatives want the noise of small batches averaged out; those that keep or
+# solve with a matrix of all parameters want few parameters: without hidden layers the model is linear.
+DEMO_SETTINGS: dict[str, dict[str, Any]] = {
+  "bfgs": {"batch_size": 512, "hidden": ()},
+  "damped_newton": {"batch_size": 512, "hidden": ()},
+  "lbfgs": {"batch_size": 512},
+  "newton": {"batch_size": 512, "hidden": ()},
+  "nonlinear_cg": {"batch_size": 512},
+  "steepest_descent": {"batch_size": 512},
+}
+FULL_MATRIX = ("bfgs", "damped_newton", "newton")  # n² numbers for n parameters
 
 
 class MLP(nn.Module):

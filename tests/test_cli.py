@@ -110,9 +110,23 @@ def test_every_hyperparameter_of_every_optimizer_is_a_flag(name):
 def test_without_flags_every_optimizer_has_its_defaults_and_a_demo_learning_rate(name):
   given = _cli_train.parse(["--optimizer", name], "gradxform train").hyperparameters
   t = getattr(gx, name)(**given)
-  rate = given.pop("learning_rate")
-  assert rate == training.DEMO_LEARNING_RATES.get(name, rate)
-  assert t == getattr(gx, name)(rate)
+  if "learning_rate" in given:
+    rate = given["learning_rate"]
+    assert rate == training.DEMO_LEARNING_RATES.get(name, rate)
+    assert t == getattr(gx, name)(rate)
+  else:
+    assert t == getattr(gx, name)()
+
+
+def test_what_makes_a_matrix_of_all_parameters_has_no_hidden_layer_and_is_refused_with_many(run):
+  assert _cli_train.parse(["--optimizer", "bfgs"], "gradxform train").hidden == []
+  message = refused(run, "train", "--optimizer", "bfgs", "--hidden", "128")
+  assert "a matrix of 9,610 × 9,610 numbers" in message
+  assert "--optimizer lbfgs" in message
+
+
+def test_newton_is_refused_where_the_hessian_is_singular(run):
+  assert "Train with --optimizer damped_newton." in refused(run, "train", "--optimizer", "newton")
 
 
 def test_help_shows_the_hyperparameters_of_the_chosen_optimizer(run):
