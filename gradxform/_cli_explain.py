@@ -11,6 +11,7 @@ import numpy as np
 
 import gradxform as gx
 from gradxform import combinators, optimizers, transforms
+from gradxform.objectives import OBJECTIVES
 
 _WIDTH = 88
 _KINDS = (combinators, transforms, optimizers)
@@ -54,24 +55,34 @@ def catalogue() -> dict[str, list[str]]:
   return {**kinds, _OTHERS: sorted(set(public) - made, key=str.lower)}
 
 
+def makers() -> dict[str, str]:
+  """The kind of everything exported that makes a transform, by name."""
+  return {name: kind for kind, names in catalogue().items() if kind != _OTHERS for name in names}
+
+
 def listing() -> str:
-  """Everything exported, by kind, each with the first sentence of its docstring."""
-  kinds = catalogue()
-  width = max(len(name) for names in kinds.values() for name in names)
-  blocks = []
-  for kind, names in kinds.items():
-    lines = [f"  {name:{width}}  {first_sentence(getattr(gx, name))}" for name in names]
-    blocks.append("\n".join([kind, *lines]))
-  return "\n\n".join(blocks)
+  """Everything exported, by kind, each with the first sentence of its docstring; objectives with their formula."""
+  kinds = {k: {n: first_sentence(getattr(gx, n)) for n in names} for k, names in catalogue().items()}
+  kinds["objectives"] = {name: objective_formula(name) for name in OBJECTIVES}
+  width = max(len(name) for lines in kinds.values() for name in lines)
+  return "\n\n".join(_block(kind, [f"{name:{width}}  {what}" for name, what in kinds[kind].items()]) for kind in kinds)
+
+
+def objective_formula(name: str) -> str:
+  """The formula of an objective: that of its docstring, or else its own, which needs no data then."""
+  factory = OBJECTIVES[name]
+  return " ".join(gx.formula(factory).split()) or factory().formula
 
 
 def explanation(name: str) -> str:
-  """What a transform, combinator, wrapper or optimizer is, does and keeps.
+  """What a transform, combinator, wrapper or optimizer is, does and keeps; or what an objective is.
 
   Raises:
     ValueError: if none has this name.
   """
-  kinds = {exported: kind for kind, names in catalogue().items() if kind != _OTHERS for exported in names}
+  if name in OBJECTIVES:
+    return _objective_explained(name)
+  kinds = makers()
   if name not in kinds:
     raise ValueError(f"no transform has the name {name!r}. They are: {', '.join(kinds)}.")
   factory = getattr(gx, name)
@@ -90,6 +101,29 @@ def explanation(name: str) -> str:
   if source := _section(factory, "Source:"):
     blocks.append("Source\n" + _wrapped(source))
   return "\n\n".join(blocks)
+
+
+def _objective_explained(name: str) -> str:
+  factory = OBJECTIVES[name]
+  objective = factory()
+  least = f"{objective.minimum:.10g}" if np.isfinite(objective.minimum) else "none"
+  known = [("start", point_as_text(objective.start)), ("least value", least)]
+  known += [("minimum", point_as_text(point)) for point in objective.minima]
+  known += [("local minimum", point_as_text(point)) for point in objective.local_minima]
+  blocks = [
+    f"{name}, one of the objectives\n" + _wrapped(summary(factory)),
+    _block("Formula", objective_formula(name).splitlines()),
+    *([_block("Arguments", arguments)] if (arguments := _arguments(factory)) else []),
+    _block("Known", _aligned(known)),
+    "Source\n" + _wrapped(objective.source),
+  ]
+  return "\n\n".join(blocks)
+
+
+def point_as_text(point: Sequence[float] | np.ndarray) -> str:
+  """A point as one writes it: ``(-4, -6)``; of many coordinates the first."""
+  written = [f"{x:g}" for x in point[:4]] + (["…"] if len(point) > 4 else [])
+  return f"({', '.join(written)})" if len(point) > 1 else written[0]
 
 
 def illustrated(factory: Any) -> tuple[gx.Transform | None, list[str]]:
@@ -115,7 +149,7 @@ def illustrated(factory: Any) -> tuple[gx.Transform | None, list[str]]:
 def _labelled(factory: Any) -> Iterable[tuple[str, inspect.Parameter]]:
   """The parameters of a function, each with its name as a docstring has it: ``*parts``."""
   stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-  for name, parameter in factory.signature.parameters.items():
+  for name, parameter in inspect.signature(factory).parameters.items():
     yield stars.get(parameter.kind, "") + name, parameter
 
 
@@ -179,7 +213,7 @@ def _arguments(factory: Any) -> list[str]:
     many = label.startswith("*")
     default = "" if many else "required" if parameter.default is parameter.empty else repr(parameter.default)
     rows.append((label, default, docs.get(label, "")))
-  return _aligned(rows)
+  return _aligned(rows) if rows else []
 
 
 def _state(t: gx.Transform) -> list[str]:

@@ -1,12 +1,9 @@
 """`gradxform train`: its options are its own, and the hyperparameters of the optimizer."""
 
 import argparse
-import contextlib
 import inspect
 import itertools
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import numpy as np
 import gradxform as gx
 from gradxform import optimizers
 from gradxform._cli_explain import argument_docs
+from gradxform._cli_interrupt import remembered_interrupt
 from gradxform._cli_parser import DIVERGED, INTERRUPTED, Parser, UsageError, count, failed, flag, joined, seed, value
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ def train(argv: list[str], prog: str) -> int:
   output.mkdir(parents=True, exist_ok=True)
 
   bar = tqdm(total=options.epochs, unit="epoch", desc=dataset.name, dynamic_ncols=True)
-  with _remembered_interrupt() as interrupt_if_asked, bar:
+  with remembered_interrupt() as interrupt_if_asked, bar:
 
     def advance(history: "History") -> None:
       last = history.epochs[-1]
@@ -88,32 +86,6 @@ def _check_feasible(options: argparse.Namespace, dataset: "Dataset") -> None:
       f"`{options.optimizer}` makes a matrix of {n:,} × {n:,} numbers for these {n:,} parameters; `train` allows "
       f"{_MATRIX_LIMIT:,}. Make --hidden smaller (`--hidden` alone: none), or train with --optimizer lbfgs."
     )
-
-
-@contextlib.contextmanager
-def _remembered_interrupt() -> Iterator[Callable[[], None]]:
-  """Sees to it that Ctrl-C is not lost: gives a function that raises it again.
-
-  JAX runs Python code when garbage is collected, and an exception there is only printed.
-  """
-  asked = threading.Event()
-
-  def handle(number: int, frame: Any) -> None:
-    asked.set()
-    signal.default_int_handler(number, frame)
-
-  def interrupt_if_asked() -> None:
-    if asked.is_set():
-      raise KeyboardInterrupt
-
-  if threading.current_thread() is not threading.main_thread():
-    yield interrupt_if_asked
-    return
-  before = signal.signal(signal.SIGINT, handle)
-  try:
-    yield interrupt_if_asked
-  finally:
-    signal.signal(signal.SIGINT, before)
 
 
 def parse(argv: list[str], prog: str) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import inspect
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import gradxform as gx
 from gradxform import _cli_explain, _cli_train, combinators, optimizers, training, transforms
 from gradxform._cli_parser import UsageError, joined
 from gradxform.cli import main
+from gradxform.objectives import OBJECTIVES
 
 QUICK = ["--epochs", "2", "--hidden", "8"]
 MAKERS = [*combinators.__all__, *transforms.__all__, *optimizers.__all__]
@@ -293,9 +295,18 @@ def test_the_list_has_a_line_for_everything_exported(run):
   assert sorted(named) == sorted(exported)
   headings = re.findall(r"^\S.*$", out, flags=re.M)
   assert headings == [kind for kind in ("combinators", "transforms", "wrappers", "optimizers") if kind in headings] + [
-    "functions and classes"
+    "functions and classes",
+    "objectives",
   ]
   assert re.search(r"^optimizers$(.|\n)*^  adam  +Adam: the first moment divided by the root of the second", out, re.M)
+
+
+def test_the_list_has_the_formulas_of_the_objectives(run):
+  _, out, _ = run("list")
+  lines = dict(re.findall(r"^  (\w+)  +(\S.*)$", out.partition("\nobjectives\n")[2], flags=re.M))
+  assert list(lines) == list(OBJECTIVES)
+  assert lines["bowl"] == "0.1·x² + 2·y²"
+  assert lines["logistic_regression"].startswith("f(w, b) = mean(log(1 + exp(zᵢ)) − yᵢ·zᵢ)")
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -333,6 +344,34 @@ def test_the_explanation_of_adam_has_its_expansion_formula_defaults_and_bytes(ru
 )
 def test_the_bytes_are_those_of_the_state(run, name, size):
   assert f"together {size} bytes per parameter" in run("explain", name)[1]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_explained(run, name):
+  code, out, err = run("explain", name)
+  assert (code, err) == (0, "")
+  assert name not in MAKERS
+  sections = dict(re.findall(r"^(\w[^\n]*)\n((?:  [^\n]*\n?)+)", out, flags=re.M))
+  assert sections["Formula"].strip() == _cli_explain.objective_formula(name)
+  assert " ".join(sections["Source"].split()) == OBJECTIVES[name]().source
+  assert list(re.findall(r"^  (\w+)  ", sections.get("Arguments", ""), flags=re.M)) == [
+    *inspect.signature(OBJECTIVES[name]).parameters
+  ]
+
+
+def test_the_explanation_of_an_objective_has_what_is_known_of_it(run):
+  out = run("explain", "three_hump_camel")[1]
+  known = out.partition("\nKnown\n")[2].partition("\n\n")[0]
+  assert re.findall(r"^  (\S.*?)  +(.*)$", known, flags=re.M) == [
+    ("start", "(-1.9, 1.8)"),
+    ("least value", "0"),
+    ("minimum", "(0, 0)"),
+    ("local minimum", "(-1.74755, 0.873776)"),
+    ("local minimum", "(1.74755, -0.873776)"),
+  ]
+  assert "least value  none" in run("explain", "saddle")[1]
+  assert "minimum      (-0.416054, -0.454979, -0.403944, -0.414092, …)" in run("explain", "logistic_regression")[1]
+  assert "start        10\n" in run("explain", "parabola")[1]
 
 
 def test_docstrings_are_read_by_argument():
@@ -375,6 +414,7 @@ def test_list_and_explain_load_none_of_the_demo_packages():
   code = """
 import sys
 from gradxform.cli import main
+from gradxform.objectives import OBJECTIVES
 assert main(["list"]) == main(["explain", "adam"]) == 0
 print([name for name in ("flax", "matplotlib", "mlxtend", "rich", "sklearn", "tqdm") if name in sys.modules])
 """
