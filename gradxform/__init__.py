@@ -25,12 +25,14 @@ Five concepts:
 A call goes down: an optimizer's arguments → its body, an expression of primitives → parts, which
 run leaf by leaf over the flow of updates (expression.py → parts.py, compounds.py, lifted.py; Optax's
 transforms in foreign.py). `explain` shows an expansion, `hyperparameters` and `replace` read and
-rewrite, `layout` describes the state (introspect.py).
+rewrite, `layout` describes the state (introspect.py); `minimize` runs an optimizer until the
+gradient is small (minimization.py).
 """
 
 from gradxform.combinators import *
 from gradxform.core import *
 from gradxform.introspect import *
+from gradxform.minimization import *
 from gradxform.optimizers import *
 from gradxform.rules import *
 from gradxform.transforms import *

@@ -34,6 +34,17 @@ class Slot:
     return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
 
 
+@dataclasses.dataclass(frozen=True)
+class Emitted:
+  """A scalar of the state that a rule returns and never reads: an extra argument may have its name.
+
+  Attributes:
+    initial: the value it starts with.
+  """
+
+  initial: float = 0.0
+
+
 def _asked(rule: Rule) -> tuple[str, ...]:
   """What a rule asks for by name; what has a default of its own it can do without."""
   parameters = inspect.signature(rule).parameters.values()
@@ -52,7 +63,8 @@ class _Prepared(Part):
     self.hyperparameters = hyperparameters
     self.scalars = tuple((scalar,) for scalar in scalars)
     self.asked = _asked(rule)
-    known = {"count", "t", *hyperparameters, *once, *scalars}
+    self.readable = tuple(name for name, value in scalars.items() if not isinstance(value, Emitted))
+    known = {"count", "t", *hyperparameters, *once, *self.readable}
     asked = {n for function in (rule, *once.values()) for n in _asked(function)}
     self.reads = frozenset(asked - known)
 
@@ -70,10 +82,11 @@ class _Prepared(Part):
         raise _checks.missing_extra(self.name, name)
       if name != "param":
         known[name] = step.extra[name]
-    known.update(zip(self.initial_scalars, scalars, strict=True))
+    old = dict(zip(self.initial_scalars, scalars, strict=True))
+    known.update({name: old[name] for name in self.readable})
     for name, function in self.once.items():
       known[name] = function(**{n: known[n] for n in _asked(function)})
-    kept = tuple(jnp.asarray(known[name], old.dtype) for name, old in zip(self.initial_scalars, scalars, strict=True))
+    kept = tuple(jnp.asarray(known[name] if name in self.readable else old[name], old[name].dtype) for name in old)
     by_leaf = {"key", *(name for name in self.reads if step.is_per_leaf(name))}  # each leaf has its own
     return {name: known[name] for name in self.asked if name in known and name not in by_leaf}, kept
 
@@ -171,6 +184,8 @@ def _scalar(value: Any) -> jax.Array:
   """The first value of a scalar: of its own dtype if it has one; what is made from the parameters comes later."""
   if callable(value):
     return jnp.zeros(())
+  if isinstance(value, Emitted):
+    value = value.initial
   return jnp.asarray(value, getattr(value, "dtype", jnp.result_type(float)))
 
 

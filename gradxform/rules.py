@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradxform.core import Hyperparameter, named
-from gradxform.lifted import LeafRule, Rule, Slot, TreeRule
+from gradxform.lifted import Emitted, LeafRule, Rule, Slot, TreeRule
 from gradxform.parts import Like, Part, Scope
 from gradxform.tree import real_dtype
 
-__all__ = ["Slot", "after", "as_real", "elementwise", "per_array", "whole_tree"]
+__all__ = ["Emitted", "Slot", "after", "as_real", "elementwise", "per_array", "whole_tree"]
 
 
 def as_real(like: Like) -> Like:
@@ -121,7 +121,7 @@ def whole_tree(
 
   Arguments and result are those of `elementwise`, but that scalars without a function of `once` are
   returned by the rule, after the slots, and may be arrays: their first value may be a function of
-  the list of the parameters' leaves.
+  the list of the parameters' leaves. A scalar that the rule returns and does not read is `Emitted`.
   """
   return TreeRule(_slots(slots), name, rule, once or {}, scalars or {}, hyperparameters)
 

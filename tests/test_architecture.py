@@ -15,7 +15,7 @@ from gradxform import combinators, optimizers, rules, transforms
 PACKAGE = pathlib.Path(gx.__file__).parent
 LAYERS = [
   "_checks", "tree", "parts", "compounds", "foreign", "lifted", "expression", "core", "rules", "combinators",
-  "introspect", "transforms", "wrappers", "optimizers", "compat", "objectives", "trajectories",
+  "introspect", "transforms", "wrappers", "optimizers", "minimization", "compat", "objectives", "trajectories",
   "data", "training", "plotting", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -89,7 +89,7 @@ def test_docstrings_have_a_sentence_a_formula_arguments_and_a_source(name):
 def test_optimizers_take_all_but_the_learning_rate_by_keyword(name):
   parameters = getattr(gx, name).signature.parameters.values()
   positional = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
-  searches = any(parameter.name == "line_search" for parameter in parameters)
+  searches = any(parameter.name == "linesearch" for parameter in parameters)
   assert positional == ([] if searches else ["learning_rate"])
 
 

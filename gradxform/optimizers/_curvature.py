@@ -46,61 +46,61 @@ def damped_newton(learning_rate: Hyperparameter = 1.0, *, damping: Hyperparamete
 
 
 @named
-def steepest_descent(*, line_search: Any = None):
+def steepest_descent(*, linesearch: Any = None):
   """Gradient descent with a line search in place of a learning rate.
 
       p ← p − α g,   α by the line search
 
   Args:
-    line_search: `backtracking_line_search(guess="scaled")` if not given.
+    linesearch: `backtracking_line_search(guess="scaled")` if not given.
 
   Source: Cauchy 1847; Nocedal & Wright 2006, section 3.3.
   """
-  return chain(scale(-1.0), backtracking_line_search(guess="scaled") if line_search is None else line_search)
+  return chain(scale(-1.0), backtracking_line_search(guess="scaled") if linesearch is None else linesearch)
 
 
 @named
-def nonlinear_cg(*, formula: str = "polak_ribiere", line_search: Any = None):
+def nonlinear_cg(*, formula: str = "polak_ribiere", linesearch: Any = None):
   """Nonlinear conjugate gradients.
 
       d ← g + β d;   p ← p − α d,   α by the line search
 
   Args:
     formula: for β: ``fletcher_reeves``, ``polak_ribiere`` or ``hestenes_stiefel``.
-    line_search: ``zoom_line_search(curvature=0.1, guess="scaled")`` if not given.
+    linesearch: ``zoom_line_search(curvature=0.1, guess="scaled")`` if not given.
 
   Source: Nocedal & Wright 2006, algorithm 5.4.
   """
-  search = zoom_line_search(curvature=0.1, guess="scaled") if line_search is None else line_search
+  search = zoom_line_search(curvature=0.1, guess="scaled") if linesearch is None else linesearch
   return chain(conjugate_directions(formula), scale(-1.0), search)
 
 
 @named
-def bfgs(*, line_search: Any = None):
+def bfgs(*, linesearch: Any = None):
   """BFGS: learns the inverse Hessian, one matrix for all parameters.
 
       p ← p − α B g,   B by the BFGS formula, α by the line search
 
   Args:
-    line_search: `zoom_line_search()` if not given.
+    linesearch: `zoom_line_search()` if not given.
 
   Source: Nocedal & Wright 2006, algorithm 6.1.
   """
-  return chain(scale_by_bfgs(), scale(-1.0), zoom_line_search() if line_search is None else line_search)
+  return chain(scale_by_bfgs(), scale(-1.0), zoom_line_search() if linesearch is None else linesearch)
 
 
 @named
-def lbfgs(*, memory_size: int = 10, line_search: Any = None):
+def lbfgs(*, memory_size: int = 10, linesearch: Any = None):
   """Limited-memory BFGS: the inverse Hessian from the last few steps.
 
       p ← p − α B g,   B by the two-loop recursion, α by the line search
 
   Args:
     memory_size: the number of pairs kept.
-    line_search: `zoom_line_search()` if not given.
+    linesearch: `zoom_line_search()` if not given.
 
   Source: Liu & Nocedal 1989; Nocedal & Wright 2006, algorithm 7.5. `optax.lbfgs` has another zoom;
   torch's LBFGS makes many iterations in one step, with a fixed rate unless told otherwise.
   """
-  search = zoom_line_search() if line_search is None else line_search
+  search = zoom_line_search() if linesearch is None else linesearch
   return chain(scale_by_lbfgs(memory_size), scale(-1.0), search)

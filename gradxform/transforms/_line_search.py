@@ -1,17 +1,20 @@
 """Line searches: how far to go along a direction. They come last, after the sign of descent."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradxform._checks import check_choice, check_fraction, check_integer, check_less
 from gradxform.core import Hyperparameter, named
-from gradxform.rules import whole_tree
+from gradxform.rules import Emitted, whole_tree
 from gradxform.tree import add_and_round, vdot
 
 GUESSES = ("unit", "scaled")
-_FIRST = {"step_size": 1.0, "slope": 0.0, "new_value": 0.0, "evaluations": 0.0}
+# `value` is infinite before the first step, which tells `optax.value_and_grad_from_state` to compute it.
+_FIRST = {"step_size": 1.0, "slope": 0.0, "value": Emitted(math.inf), "evaluations": np.int32(0)}
 
 
 def _moved(param: Any, step: jax.Array, direction: Any) -> Any:
@@ -61,8 +64,8 @@ def backtracking_line_search(
     guess: ``unit``, to start at α₀ = 1, as quasi-Newton methods want, or ``scaled``, from the last
       step, scaled as the slope has changed.
 
-  State, scalars: ``step_size`` α; ``slope`` ∇f·d; ``new_value``, f at the new point; ``evaluations`` of
-  the objective so far.
+  State, scalars: ``step_size`` α; ``slope`` ∇f·d; ``value``, f at the new point; ``evaluations`` of the
+  objective so far.
 
   Raises:
     ValueError: if `update` is not given ``value``, ``grad``, ``value_fn`` and the parameters.
@@ -92,7 +95,7 @@ def backtracking_line_search(
     step, new, tries = jax.lax.while_loop(go_on, trial, trial((first, value, jnp.zeros((), jnp.int32))))
     found = enough(step, new)
     step, new = jnp.where(found, step, 0), jnp.where(found, new, value)
-    return _scaled(step, updates), step, now, new, evaluations + tries.astype(evaluations.dtype)
+    return _scaled(step, updates), step, now, new, evaluations + tries
 
   return whole_tree("backtracking_line_search", rule, scalars=_FIRST, decrease=decrease, shrink=shrink)
 
@@ -191,8 +194,9 @@ def zoom_line_search(
     guess: ``unit``, to start at α = 1, as quasi-Newton methods want, or ``scaled``, from the last
       step, scaled as the slope has changed.
 
-  State, scalars: ``step_size`` α; ``slope`` ∇f·d; ``new_value``, f at the new point; ``evaluations`` of
-  the objective with its gradient so far. Slot: ``new_grad``, the gradient there.
+  State, scalars: ``step_size`` α; ``slope`` ∇f·d; ``value``, f at the new point; ``evaluations`` of the
+  objective with its gradient so far. Slot: ``grad``, the gradient at the new point. Both are where
+  `optax.value_and_grad_from_state` looks for them, so that the next step need not compute them.
 
   Raises:
     ValueError: if `update` is not given ``value``, ``grad``, ``value_fn`` and the parameters.
@@ -223,12 +227,10 @@ def zoom_line_search(
     end = jax.lax.while_loop(
       lambda s: ~s.done & (s.tries < max_steps), lambda s: _advance(s, *evaluate(s.trial), conditions), began
     )
-    evaluations = evaluations + end.tries.astype(evaluations.dtype)
-    return _scaled(end.low.step, updates), end.grad, end.low.step, now, end.low.value, evaluations
+    found = end.low
+    return _scaled(found.step, updates), end.grad, found.step, now, found.value, evaluations + end.tries
 
-  return whole_tree(
-    "zoom_line_search", rule, slots=("new_grad",), scalars=_FIRST, decrease=decrease, curvature=curvature
-  )
+  return whole_tree("zoom_line_search", rule, slots=("grad",), scalars=_FIRST, decrease=decrease, curvature=curvature)
 
 
 @named

@@ -23,7 +23,8 @@ def scale_by_bfgs():
 
   B starts as the identity, scaled to a step of length at most 1, and before its first update to
   y·s / y·y. A pair with y·s ≤ 0 is passed over, so that B stays positive definite; a line search
-  with the Wolfe conditions never makes one. It keeps n² numbers for n parameters.
+  with the Wolfe conditions never makes one. After a step that moved nothing, such as that of a line
+  search that failed, it starts anew. It keeps n² numbers for n parameters.
 
   State: ``inverse`` B, ``[n, n]``; ``params`` p′ and ``gradient`` g′, like the parameters.
 
@@ -39,15 +40,20 @@ def scale_by_bfgs():
     check_real("scale_by_bfgs", g)
     s = (ravel_pytree(param)[0] - ravel_pytree(params)[0]).astype(inverse.dtype)
     y = (g - ravel_pytree(gradient)[0]).astype(inverse.dtype)
+    eye = jnp.eye(g.size, dtype=inverse.dtype)
+    restart = (t == 1) | (jnp.vdot(s, s) == 0)
+    inverse = jnp.where(restart, eye, inverse)
     curvature = jnp.vdot(y, s)
-    usable = (t > 1) & (curvature > 0)
+    usable = ~restart & (curvature > 0)
     rho = jnp.where(usable, 1 / jnp.where(usable, curvature, 1), 0)
-    scale = jnp.where(t == 2, _unless_zero(curvature, jnp.vdot(y, y), 1.0), 1.0)
-    inverse = jnp.where(usable, scale, 1.0).astype(inverse.dtype) * inverse
-    left = jnp.eye(g.size, dtype=inverse.dtype) - rho * jnp.outer(s, y)
-    inverse = jnp.where(usable, left @ inverse @ left.T + rho * jnp.outer(s, s), inverse)
+    is_first = usable & jnp.all(inverse == eye)
+    inverse = jnp.where(is_first, _unless_zero(curvature, jnp.vdot(y, y), 1.0), 1.0).astype(inverse.dtype) * inverse
+    turned = inverse @ y  # the product written out: n² operations, and symmetric to the last digit
+    crossed = jnp.outer(turned, rho * s)
+    inverse = inverse - crossed - crossed.T + (rho * jnp.vdot(y, turned) + 1) * jnp.outer(rho * s, s)
+    inverse = jnp.where(jnp.all(jnp.isfinite(inverse)), inverse, eye)
     first = jnp.minimum(1, _unless_zero(1.0, jnp.linalg.norm(g), 1.0)).astype(g.dtype)
-    direction = jnp.where(t == 1, first * g, (inverse @ g).astype(g.dtype))
+    direction = jnp.where(restart, first * g, (inverse @ g).astype(g.dtype))
     return unravel(direction), param, updates, inverse
 
   def first_inverse(leaves):
@@ -64,8 +70,9 @@ def scale_by_lbfgs(memory_size: int = 10):
       s = p − p′;   y = g − g′;   of the last m steps
       u ← B g  by the two-loop recursion, from B₀ = (y·s / y·y) I
 
-  At the first step u is g scaled to a length of at most 1. Pairs with y·s ≤ 0 are passed over; Optax
-  takes them, and torch passes over those with y·s ≤ 1e-10.
+  At the first step, and after one that moved nothing (a line search that failed), u is g scaled to a
+  length of at most 1, and no pair is remembered. Pairs with y·s ≤ 0 are passed over; Optax takes
+  them, and torch passes over those with y·s ≤ 1e-10.
 
   Args:
     memory_size: the number m of pairs kept, at least 1.
@@ -85,7 +92,8 @@ def scale_by_lbfgs(memory_size: int = 10):
     s = jax.tree.map(jnp.subtract, param, params)
     y = jax.tree.map(jnp.subtract, updates, gradient)
     curvature = vdot(y, s)
-    usable = (count > 0) & (curvature > 0)
+    restart = (count == 0) | (vdot(s, s) == 0)
+    usable = ~restart & (curvature > 0)
     weight = jnp.where(usable, 1 / jnp.where(usable, curvature, 1), 0)
     # A pair that is not usable leaves its place empty: with weight 0 the recursion passes it over.
     last = (count - 1) % memory_size
@@ -93,9 +101,9 @@ def scale_by_lbfgs(memory_size: int = 10):
       jax.tree.map(lambda stack, new: stack.at[last].set(jnp.where(usable, new, 0)), stacks, new)
       for stacks, new in ((steps, s), (changes, y))
     )
-    weights = weights.at[last].set(weight.astype(weights.dtype))
+    weights = jnp.where(restart, 0, weights.at[last].set(weight.astype(weights.dtype)))
     first = jnp.minimum(1, _unless_zero(1.0, global_norm(updates), 1.0))
-    scale = jnp.where(count > 0, jnp.where(usable, _unless_zero(curvature, vdot(y, y), 1.0), 1.0), first)
+    scale = jnp.where(restart, first, jnp.where(usable, _unless_zero(curvature, vdot(y, y), 1.0), 1.0))
     oldest_first = (count + jnp.arange(memory_size)) % memory_size
     return _two_loops(updates, steps, changes, weights, scale, oldest_first), param, updates, steps, changes, weights
 

@@ -39,8 +39,8 @@ def test_the_strong_wolfe_conditions_hold(x, scale):
     new, new_grad = jax.value_and_grad(wild)(x + updates)
     assert new <= value + 1e-4 * state["step_size"] * slope + 1e-12
     assert abs(jnp.vdot(new_grad, direction)) <= -0.1 * slope * (1 + 1e-9)
-    np.testing.assert_allclose(state["new_value"], new, rtol=1e-12)
-    np.testing.assert_allclose(state["new_grad"], new_grad, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(state["value"], new, rtol=1e-12)
+    np.testing.assert_allclose(state["grad"], new_grad, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
