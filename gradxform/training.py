@@ -21,7 +21,19 @@ from gradxform.data import Dataset, mini_batches
 from gradxform.parts import State
 from gradxform.tree import Params
 
-__all__ = ["DEMO_LEARNING_RATES", "DEMO_SETTINGS", "FULL_MATRIX", "MLP", "Epoch", "History", "evaluate", "fit", "start", "train_epoch", "write_csv"]
+__all__ = [
+  "DEMO_LEARNING_RATES",
+  "DEMO_SETTINGS",
+  "FULL_MATRIX",
+  "MLP",
+  "Epoch",
+  "History",
+  "evaluate",
+  "fit",
+  "start",
+  "train_epoch",
+  "write_csv",
+]
 
 # With these, or 1e-3, or its own default, every optimizer is tested to read 95% of the test part of
 # `digits` with the defaults of `fit`.
