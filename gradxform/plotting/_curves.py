@@ -1,27 +1,19 @@
-"""Pictures, for files and notebooks: figures with no display and no global state behind them."""
+"""The curves of a training."""
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from gradxform.plotting._style import BLUE, GREY, VERMILLION, picture, style_axes
 
 if TYPE_CHECKING:
   from gradxform.training import History
 
-__all__ = ["BLUE", "GREY", "VERMILLION", "curves"]
-
-# Colours that colour-blind readers can tell apart: Okabe & Ito 2008, “Color Universal Design”.
-BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#5A5A5A"
-
-_WIDTH = 9.0  # inches, as are the heights
-_PANELS_HEIGHT = 3.5
-_LINE_HEIGHT = 0.2
-_TITLE_CHARACTERS = 100
+_HEIGHT = 3.5  # inches
 _LABEL_DISTANCE = 0.075  # of the height of a panel
 _LOG_FROM_RATIO = 10.0
 _FEW_DECADES = 3.0
@@ -45,7 +37,9 @@ def curves(history: "History", *, title: str = "", subtitle: str = "") -> Figure
   """
   if not history.epochs:
     raise ValueError("`curves(history=...)` must have at least one epoch, got none. Train for one.")
-  figure, (left, right) = _panels(title, "  ·  ".join(filter(None, [subtitle, *_endings(history)])))
+  subtitle = "  ·  ".join(filter(None, [subtitle, *_endings(history)]))
+  figure = picture(title, subtitle, _HEIGHT, family="monospace")
+  left, right = figure.subplots(1, 2)
   loss = [history.column("train_loss"), history.column("test_loss")]
   _plot(left, "cross-entropy loss", loss)
   _scale_loss(left, np.concatenate(loss))
@@ -64,19 +58,6 @@ def _endings(history: "History") -> list[str]:
   return endings + ([f"interrupted after epoch {count}"] if history.interrupted else [])
 
 
-def _panels(title: str, subtitle: str) -> tuple[Figure, Sequence[Axes]]:
-  """A figure with a heading of as many lines as it needs, and two panels below it."""
-  lines = textwrap.wrap(title, _TITLE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False)
-  heading = _LINE_HEIGHT * (len(lines) + bool(subtitle)) + 0.1
-  height = _PANELS_HEIGHT + heading
-  layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - heading / height), w_pad=0.12, h_pad=0.08)
-  figure = Figure(figsize=(_WIDTH, height), dpi=150, layout=layout)
-  for number, line in enumerate([*lines, subtitle]):
-    style = {"family": "monospace", "size": 10} if number < len(lines) else {"color": GREY, "size": 9}
-    figure.text(0.12 / _WIDTH, 1 - (0.1 + _LINE_HEIGHT * number) / height, line, va="top", **style)
-  return figure, figure.subplots(1, 2)
-
-
 def _plot(axes: Axes, what: str, columns: Sequence[np.ndarray]) -> None:
   """Draws a measurement on the training part, a broad line, and on the test part, a fine one."""
   epochs = np.arange(1, len(columns[0]) + 1)
@@ -85,14 +66,10 @@ def _plot(axes: Axes, what: str, columns: Sequence[np.ndarray]) -> None:
     finite = np.where(np.isfinite(column), column, np.nan)
     dots = {"marker": "o", "markersize": width + 2.5, "markevery": 1 if few else [-1]}
     axes.plot(epochs, finite, color=colour, linewidth=width, **dots)
+  style_axes(axes, x="epoch")
   axes.set_title(what, loc="left", size=10)
-  axes.set_xlabel("epoch", size=9)
   axes.set_xlim(0.5 if few else 0, len(epochs) + 0.5)
   axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-  axes.tick_params(which="both", labelsize=8.5, color=GREY)
-  axes.grid(axis="y", color="#E4E4E4", linewidth=0.7)
-  axes.set_axisbelow(True)
-  axes.spines[["top", "right"]].set_visible(False)
 
 
 def _scale_loss(axes: Axes, values: np.ndarray) -> None:

@@ -1,0 +1,202 @@
+"""What all pictures share: the look of an optimizer, wherever it is drawn; figures, headings, axes and legends."""
+
+import collections
+import dataclasses
+import hashlib
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from gradxform.trajectories import Trajectory
+from gradxform.trajectories._labels import label
+
+# Colours that colour-blind readers can tell apart: Okabe & Ito 2008, “Color Universal Design”. Their
+# yellow is too pale for a line on white.
+BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#5A5A5A"
+BLACK, ORANGE, SKY, GREEN, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7"
+
+WIDTH = 9.0  # inches, as are all lengths: that of a cell in a notebook
+LINE_HEIGHT = 0.2
+MARGIN = 0.12
+_DPI = 150
+_SCREEN_DPI = 96
+_TITLE_CHARACTERS = {"monospace": 100, "sans-serif": 95}
+_SUBTITLE_CHARACTERS = 125
+_LEGEND_CHARACTERS = 27
+_LEGEND_LINE = 0.152
+
+SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.6)), (0, (1.3, 1.1)), (0, (6, 1.5, 1.3, 1.5))
+_MARKERS = "osD^vP<X>d"
+_DASHES = (SOLID, DASHED, MIXED, DOTTED)
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+  """How the line of an optimizer looks.
+
+  Attributes:
+    color: as ``#RRGGBB``.
+    marker: of a step, as matplotlib names it.
+    dash: a matplotlib line style.
+  """
+
+  color: str
+  marker: str
+  dash: Any = SOLID
+
+  def drawn(self, width: float = 1.8, size: float = 5.0) -> dict[str, Any]:
+    """The keyword arguments of `Axes.plot`: the line, and markers with a white rim."""
+    line = {"color": self.color, "linestyle": self.dash, "linewidth": width}
+    return {**line, "marker": self.marker, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
+
+
+_STYLES = {
+  "sgd": Style(BLACK, "o"),
+  "momentum": Style(ORANGE, "s"),
+  "nesterov": Style(PURPLE, "D"),
+  "adagrad": Style(GREEN, "^"),
+  "adadelta": Style("#00573F", "v", DASHED),
+  "rmsprop": Style(SKY, "P"),
+  "centered_rmsprop": Style("#2E6E9E", "X", DASHED),
+  "adam": Style(VERMILLION, "X"),
+  "adamw": Style("#7A2E00", "d", DASHED),
+  "amsgrad": Style("#F0997A", "<", MIXED),
+  "adamax": Style("#73005C", ">", DASHED),
+  "nadam": Style("#8C8C1E", "v"),
+  "nadamw": Style("#55551A", "^", DASHED),
+  "newton": Style(BLUE, "o"),
+  "damped_newton": Style("#00485C", "s", DASHED),
+  "steepest_descent": Style("#7F7F7F", "<"),
+  "nonlinear_cg": Style("#6E4A00", "D", MIXED),
+  "bfgs": Style("#2A1A6E", "^", DASHED),
+  "lbfgs": Style("#5B2BE0", "v"),
+}
+
+
+def style_of(trajectory: Trajectory) -> Style:
+  """The look of its optimizer, the same in every picture and whatever else is drawn.
+
+  It is that of the function's name; of a chain, that of the names of its stages. Hyperparameters
+  change nothing. Names without an entry in the table get a look from a hash of them.
+  """
+  name = label(trajectory.optimizer)
+  if name in _STYLES:
+    return _STYLES[name]
+  number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+  number, color = divmod(number, len(_COLORS))
+  number, marker = divmod(number, len(_MARKERS))
+  return Style(_COLORS[color], _MARKERS[marker], _DASHES[1 + number % (len(_DASHES) - 1)])
+
+
+def styles_of(trajectories: Sequence[Trajectory]) -> list[Style]:
+  """The looks of several in one picture: those that share one differ in shade, marker and dash.
+
+  The first of them has the look of `style_of`, the second and so on those that follow from it.
+  """
+  seen: collections.Counter[Style] = collections.Counter()
+  styles = []
+  for style in map(style_of, trajectories):
+    styles.append(_variant(style, seen[style]))
+    seen[style] += 1
+  return styles
+
+
+def _variant(style: Style, number: int) -> Style:
+  """A shade of the same colour, with another marker and dash."""
+  if not number:
+    return style
+  red, green, blue = rgb = to_rgb(style.color)
+  dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.2
+  shares = (0.42, 0.62, 0.25) if dark else (-0.45, 0.45, -0.65)
+  share = shares[(number - 1) % len(shares)]
+  end = 1.0 if share > 0 else 0.0
+  color = to_hex(tuple(np.array(rgb) + abs(share) * (end - np.array(rgb)))).upper()
+  marker = _MARKERS[(_MARKERS.index(style.marker) + 3 * number) % len(_MARKERS)]
+  return Style(color, marker, _DASHES[(_DASHES.index(style.dash) + number) % len(_DASHES)])
+
+
+class Picture(Figure):
+  """A figure that a notebook shows where it is the last expression of a cell, without pyplot."""
+
+  def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+    """The picture and its size in pixels of a screen, which has fewer: so lines are sharp on any."""
+    with io.BytesIO() as file:
+      self.savefig(file, format="png")
+      width, height = self.get_size_inches()
+      return file.getvalue(), {"width": round(width * _SCREEN_DPI), "height": round(height * _SCREEN_DPI)}
+
+
+def picture(title: str, subtitle: str, height: float, *, family: str = "sans-serif") -> Picture:
+  """A figure with a heading of as many lines as it needs.
+
+  Args:
+    title: what is drawn.
+    subtitle: more of it, in grey.
+    height: of the part below the heading, in inches.
+    family: the font of the title; ``"monospace"`` for expressions.
+  """
+  wrapped = textwrap.wrap(title, _TITLE_CHARACTERS[family], subsequent_indent="  ", break_on_hyphens=False)
+  lines = [(line, {"family": family, "size": 10 if family == "monospace" else 11}) for line in wrapped]
+  grey = textwrap.wrap(subtitle, _SUBTITLE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False) or [""]
+  lines += [(line, {"color": GREY, "size": 9}) for line in grey]
+  heading = LINE_HEIGHT * (len(lines) if subtitle else len(wrapped)) + 0.1
+  total = height + heading
+  layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - heading / total), w_pad=MARGIN, h_pad=0.08)
+  figure = Picture(figsize=(WIDTH, total), dpi=_DPI, layout=layout)
+  for number, (line, style) in enumerate(lines):
+    figure.text(MARGIN / WIDTH, 1 - (0.1 + LINE_HEIGHT * number) / total, line, va="top", parse_math=False, **style)
+  return figure
+
+
+def style_axes(axes: Axes, *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] = "y") -> None:
+  """Grey ticks, small labels, no frame at the top and on the right, and a light grid along one axis or both."""
+  axes.set_xlabel(x, size=9)
+  axes.set_ylabel(y, size=9)
+  axes.tick_params(which="both", labelsize=8.5, color=GREY)
+  axes.grid(axis=grid, color="#E4E4E4", linewidth=0.7)
+  axes.set_axisbelow(True)
+  axes.spines[["top", "right"]].set_visible(False)
+
+
+def entry(name: str, notes: Iterable[str] = ()) -> str:
+  """The text of an entry of a legend: a name, and below it what is to be noted; long lines are wrapped."""
+  lines = textwrap.wrap(name, _LEGEND_CHARACTERS, subsequent_indent=" ", break_on_hyphens=False)
+  for note in notes:
+    lines += textwrap.wrap(note, _LEGEND_CHARACTERS, initial_indent="  ", subsequent_indent="  ")
+  return "\n".join(lines)
+
+
+def legend_height(entries: Iterable[str]) -> float:
+  """The height in inches that a legend of these entries needs."""
+  return sum(_LEGEND_LINE * (text.count("\n") + 1) + 0.05 for text in entries) + 0.3
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+  """A legend right of all axes, where it covers nothing; the entries are the labels of the artists."""
+  legend = figure.legend(
+    handles=handles,
+    loc="outside right upper",
+    fontsize=8.5,
+    frameon=False,
+    handlelength=3.2,
+    labelspacing=0.55,
+    borderaxespad=0.0,
+  )
+  for text in legend.get_texts():
+    text.set_parse_math(False)
+    text.set_linespacing(1.15)
+
+
+def halo(width: float) -> list[patheffects.AbstractPathEffect]:
+  """A white rim around a line or a text, which sets it off from what is below."""
+  return [patheffects.Stroke(linewidth=width + 1.6, foreground="white"), patheffects.Normal()]
