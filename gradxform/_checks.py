@@ -3,6 +3,7 @@
 Numbers are checked. Traced arrays and schedules pass: what they will be is not known yet.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+
+def bound(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> inspect.BoundArguments:
+  """The arguments of a call by name, with the defaults; the error for wrong ones lists the right ones."""
+  try:
+    arguments = signature.bind(*args, **kwargs)
+  except TypeError as error:
+    known = ", ".join(signature.parameters) or "none"
+    raise TypeError(f"`{name}`: {error}. Its arguments are: {known}.") from None
+  arguments.apply_defaults()
+  return arguments
 
 
 def is_number(value: Any) -> bool:

@@ -222,13 +222,8 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
 
   @functools.wraps(build)
   def factory(*args: P.args, **kwargs: P.kwargs) -> Transform:
-    try:
-      bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-      known = ", ".join(signature.parameters) or "none"
-      raise TypeError(f"`{build.__name__}`: {error}. Its arguments are: {known}.") from None
-    bound.apply_defaults()
-    transform = Transform(factory, {n: wrap(value, n in static) for n, value in bound.arguments.items()})
+    arguments = _checks.bound(build.__name__, signature, args, kwargs).arguments
+    transform = Transform(factory, {n: wrap(value, n in static) for n, value in arguments.items()})
     _ = transform.part  # builds the body now, so that a wrong argument raises at this call
     return transform
 

@@ -82,7 +82,7 @@ class Expression:
   def with_arguments(self, arguments: Mapping[str, Any]) -> Self:
     """The same call with other arguments, checked unless they are a whole population's."""
     wrapped = {name: wrap(value, name in self.factory.static) for name, value in arguments.items()}
-    expression = type(self)(self.factory, wrapped)  # type: ignore[call-arg]
+    expression = type(self)(self.factory, wrapped)  # type: ignore[call-arg]  a subclass has the same arguments
     if not any(np.shape(leaf) for leaf in jax.tree.leaves(expression)):
       _ = expression.body  # a wrong argument raises here
     return expression
@@ -163,7 +163,7 @@ def register(cls: type[Expression]) -> None:
 
   def unflatten(structure: Any, children: Any) -> Expression:
     factory, names = structure
-    return cls(factory, dict(zip(names, children, strict=True)))  # type: ignore[call-arg]
+    return cls(factory, dict(zip(names, children, strict=True)))  # type: ignore[call-arg]  a subclass has the same arguments
 
   jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 

@@ -127,4 +127,4 @@ def whole_tree(
 
 
 for _lift in (elementwise, per_array, whole_tree):
-  _lift.names_itself = True  # type: ignore[attr-defined]
+  _lift.__dict__["names_itself"] = True

@@ -53,16 +53,18 @@ adam.init(params)
 # Four Adams, each with a part missing, on a ravine.
 
 # %%
+uncorrected = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(1e-8))
 broken = {
   "adam": adam,
-  "no bias correction": build(gx.scale_by_momentum(0.9), gx.chain(gx.square(), gx.moving_average(0.999), gx.root(1e-8))),
+  "no bias correction": build(gx.scale_by_momentum(0.9), uncorrected),
   "no first moment": build(gx.identity(), size),
   "no second moment": gx.chain(mean, gx.scale_by_learning_rate(0.4)),
 }
 bowl = objectives.bowl()
 paths = race(broken, bowl, STEPS)
 for name, t in paths.items():
-  print(f"{name:20} first step {np.linalg.norm(t.points[1] - t.points[0]):6.3f}   value at the end {t.final_value:10.3g}")
+  first_step = np.linalg.norm(t.points[1] - t.points[0])
+  print(f"{name:20} first step {first_step:6.3f}   value at the end {t.final_value:10.3g}")
 
 # %%
 plotting.level_sets(paths)

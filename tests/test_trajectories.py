@@ -410,8 +410,10 @@ def test_divergence_in_a_grid_is_recorded_and_never_the_best():
 def test_from_random_starts_every_run_ends_and_says_whether_it_diverged(known):
   low, high = known.box.T
   starts = jnp.asarray(np.random.default_rng(0).uniform(2 * low, 2 * high, (200, known.n)))
-  for optimizer in (gx.momentum(0.3), gx.rmsprop(0.1), gx.adam(0.3)):
-    points, values = ends_by_start(optimizer, starts, jax.random.key(0), fn=known.fn, steps=30)
+  rotating = [gx.newton(), gx.damped_newton(), gx.steepest_descent(), gx.nonlinear_cg(), gx.bfgs(), gx.lbfgs()]
+  turn = list(OBJECTIVES).index(known.name) if known.name in OBJECTIVES else 0
+  for optimizer in (gx.momentum(0.3), gx.adam(0.3), rotating[turn % 6], rotating[(turn + 3) % 6]):
+    points, values = ends_by_start(optimizer, starts[:150], jax.random.key(0), fn=known.fn, steps=30)
     finite = np.isfinite(points).all(axis=1)
     assert not (np.isfinite(values) & ~finite).any()  # no point is lost unnoticed
     if known.name != "wavy":  # which falls below its minimum outside of the window

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradxform._checks import bound
+
 P = ParamSpec("P")
 
 _KEPT = 32  # objectives for each factory: the matrices and data of the last ones stay in memory
@@ -138,14 +140,9 @@ def registered(build: Callable[P, Objective]) -> Callable[P, Objective]:
 
   @functools.wraps(build)
   def factory(*args: P.args, **kwargs: P.kwargs) -> Objective:
+    arguments = bound(build.__name__, signature, args, kwargs).arguments
     try:
-      bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-      known = ", ".join(signature.parameters) or "none"
-      raise TypeError(f"`{build.__name__}`: {error}. Its arguments are: {known}.") from None
-    bound.apply_defaults()
-    try:
-      key = tuple((type(value), hash(value), value) for value in bound.arguments.values())
+      key = tuple((type(value), hash(value), value) for value in arguments.values())
     except TypeError:
       return build(*args, **kwargs)
     if key not in kept:
