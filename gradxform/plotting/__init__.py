@@ -1,9 +1,20 @@
 """Pictures, for files and notebooks: figures with no display and no global state behind them."""
 
+from gradxform.plotting._animation import animate
 from gradxform.plotting._curves import curves
+from gradxform.plotting._levels import level_sets
+from gradxform.plotting._line import line
 from gradxform.plotting._style import BLUE, GREY, VERMILLION, Style, style_of
+from gradxform.plotting._surface import surface
+from gradxform.plotting._values import values
 
 __all__ = [
+  # of paths
+  "animate",
+  "level_sets",
+  "line",
+  "surface",
+  "values",
   # of a training
   "curves",
   # the look of an optimizer, and colours

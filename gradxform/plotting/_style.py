@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import hashlib
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import ScaledTranslation
 
 from gradxform.trajectories import Trajectory
 from gradxform.trajectories._labels import label
@@ -57,7 +59,13 @@ class Style:
   def drawn(self, width: float = 1.8, size: float = 5.0) -> dict[str, Any]:
     """The keyword arguments of `Axes.plot`: the line, and markers with a white rim."""
     line = {"color": self.color, "linestyle": self.dash, "linewidth": width}
-    return {**line, "marker": self.marker, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
+    return {
+      **line,
+      "marker": self.marker,
+      "markersize": size,
+      "markeredgecolor": "white",
+      "markeredgewidth": 0.1 * size,
+    }
 
 
 _STYLES = {
@@ -87,7 +95,8 @@ def style_of(trajectory: Trajectory) -> Style:
   """The look of its optimizer, the same in every picture and whatever else is drawn.
 
   It is that of the function's name; of a chain, that of the names of its stages. Hyperparameters
-  change nothing. Names without an entry in the table get a look from a hash of them.
+  change nothing. Names without an entry in the table get a look from a hash of them; where they
+  name one that has, as in ``scale_by_adam → …``, its colour.
   """
   name = label(trajectory.optimizer)
   if name in _STYLES:
@@ -95,7 +104,9 @@ def style_of(trajectory: Trajectory) -> Style:
   number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
   number, color = divmod(number, len(_COLORS))
   number, marker = divmod(number, len(_MARKERS))
-  return Style(_COLORS[color], _MARKERS[marker], _DASHES[1 + number % (len(_DASHES) - 1)])
+  words = [word.removeprefix("scale_by_") for word in re.findall(r"\w+", name)]
+  colors = [_STYLES[word].color for word in words if word in _STYLES]
+  return Style([*colors, _COLORS[color]][0], _MARKERS[marker], _DASHES[1 + number % (len(_DASHES) - 1)])
 
 
 def styles_of(trajectories: Sequence[Trajectory]) -> list[Style]:
@@ -136,26 +147,46 @@ class Picture(Figure):
       return file.getvalue(), {"width": round(width * _SCREEN_DPI), "height": round(height * _SCREEN_DPI)}
 
 
-def picture(title: str, subtitle: str, height: float, *, family: str = "sans-serif") -> Picture:
+def picture(title: str, subtitle: str, height: float, *, width: float = WIDTH, family: str = "sans-serif") -> Picture:
   """A figure with a heading of as many lines as it needs.
 
   Args:
     title: what is drawn.
     subtitle: more of it, in grey.
     height: of the part below the heading, in inches.
+    width: in inches.
     family: the font of the title; ``"monospace"`` for expressions.
   """
-  wrapped = textwrap.wrap(title, _TITLE_CHARACTERS[family], subsequent_indent="  ", break_on_hyphens=False)
-  lines = [(line, {"family": family, "size": 10 if family == "monospace" else 11}) for line in wrapped]
-  grey = textwrap.wrap(subtitle, _SUBTITLE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False) or [""]
-  lines += [(line, {"color": GREY, "size": 9}) for line in grey]
-  heading = LINE_HEIGHT * (len(lines) if subtitle else len(wrapped)) + 0.1
+  share = width / WIDTH
+  font = {"family": family, "size": 10 if family == "monospace" else 11}
+  lines = [(line, font) for line in _wrapped(title, share * _TITLE_CHARACTERS[family])]
+  lines += [(line, {"color": GREY, "size": 9}) for line in _wrapped(subtitle, share * _SUBTITLE_CHARACTERS) or [""]]
+  heading = LINE_HEIGHT * (len(lines) - (not subtitle)) + 0.1
   total = height + heading
   layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - heading / total), w_pad=MARGIN, h_pad=0.08)
-  figure = Picture(figsize=(WIDTH, total), dpi=_DPI, layout=layout)
+  figure = Picture(figsize=(width, total), dpi=_DPI, layout=layout)
   for number, (line, style) in enumerate(lines):
-    figure.text(MARGIN / WIDTH, 1 - (0.1 + LINE_HEIGHT * number) / total, line, va="top", parse_math=False, **style)
+    figure.text(MARGIN / width, 1 - (0.1 + LINE_HEIGHT * number) / total, line, va="top", parse_math=False, **style)
   return figure
+
+
+def _wrapped(text: str, characters: float) -> list[str]:
+  return textwrap.wrap(text, round(characters), subsequent_indent="  ", break_on_hyphens=False)
+
+
+def about(trajectories: Sequence[Trajectory]) -> str:
+  """What is known of trajectories over one objective: its formula, and if they share them, start and steps."""
+  objective = trajectories[0].objective
+  variables = ", ".join(["x", "y"][: objective.n]) if objective.n <= 2 else "x"
+  said = [f"f({variables}) = {objective.formula}"] if objective.formula else []
+  starts = {tuple(t.points[0].tolist()) for t in trajectories}
+  steps = {t.steps for t in trajectories}
+  if len(steps) == 1:
+    said.append(f"{steps.pop()} steps")
+  if len(starts) == 1 and objective.n <= 2:
+    start = ", ".join(f"{x:g}" for x in starts.pop()).replace("-", "−")
+    said.append(f"from ({start})" if objective.n > 1 else f"from {start}")
+  return "  ·  ".join(said)
 
 
 def style_axes(axes: Axes, *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] = "y") -> None:
@@ -176,25 +207,44 @@ def entry(name: str, notes: Iterable[str] = ()) -> str:
   return "\n".join(lines)
 
 
-def legend_height(entries: Iterable[str]) -> float:
-  """The height in inches that a legend of these entries needs."""
-  return sum(_LEGEND_LINE * (text.count("\n") + 1) + 0.05 for text in entries) + 0.3
+def legend_size(entries: Iterable[str]) -> tuple[float, float]:
+  """The width and the height in inches, generously, that a legend of these entries needs."""
+  entries = list(entries)
+  width = 0.066 * max(len(line) for text in entries for line in text.split("\n")) + 0.62
+  return width, sum(_LEGEND_LINE * (text.count("\n") + 1) + 0.065 for text in entries) + 0.1
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
-  """A legend right of all axes, where it covers nothing; the entries are the labels of the artists."""
-  legend = figure.legend(
+def add_legend(axes: Axes, handles: Sequence[Artist], *, distance: float = 0.12) -> None:
+  """A legend right of the axes, where it covers nothing; the entries are the labels of the artists.
+
+  Args:
+    axes: from whose upper right corner it hangs.
+    handles: what it explains.
+    distance: from the axes, in inches.
+  """
+  figure = axes.get_figure(root=True)
+  assert figure is not None
+  legend = axes.legend(
     handles=handles,
-    loc="outside right upper",
+    loc="upper left",
+    bbox_to_anchor=(1.0, 1.0),
+    bbox_transform=axes.transAxes + ScaledTranslation(distance, 0.0, figure.dpi_scale_trans),
     fontsize=8.5,
     frameon=False,
     handlelength=3.2,
     labelspacing=0.55,
     borderaxespad=0.0,
+    borderpad=0.0,
   )
   for text in legend.get_texts():
     text.set_parse_math(False)
     text.set_linespacing(1.15)
+
+
+def number(value: float) -> str:
+  """A number of three digits, without an exponent where it is not long."""
+  rounded = float(f"{value:.3g}")
+  return (f"{rounded:.0f}" if 100 <= abs(rounded) < 1e6 else f"{rounded:g}").replace("-", "−")
 
 
 def halo(width: float) -> list[patheffects.AbstractPathEffect]:
