@@ -1,11 +1,11 @@
-"""The command line: `gradxform train`, `explain` and `list`."""
+"""The command line: `gradxform train`, `race`, `explain` and `list`."""
 
 import os
 import sys
 from collections.abc import Sequence
 
 import gradxform as gx
-from gradxform import _cli_explain, _cli_train
+from gradxform import _cli_explain, _cli_race, _cli_train
 from gradxform._cli_parser import INTERRUPTED, USAGE, Parser, UsageError, failed
 
 __all__ = ["main"]
@@ -19,6 +19,9 @@ _DEMO_PACKAGES = {
   "tqdm": "tqdm",
 }
 
+# Those that read their options themselves: they depend on the optimizer, or may be negative.
+_OWN_OPTIONS = {"train": _cli_train.train, "race": _cli_race.race}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs a command.
@@ -27,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: the arguments; those of the process if not given.
 
   Returns:
-    The exit code: 0; 1 if a training diverged; 2 for a wrong argument; 130 after Ctrl-C.
+    The exit code: 0; 1 if a training diverged (an optimizer in a race may); 2 for a wrong argument; 130 after Ctrl-C.
   """
   for stream in (sys.stdout, sys.stderr):
     if hasattr(stream, "reconfigure"):
@@ -59,12 +62,13 @@ def _run(argv: list[str]) -> int:
   parser = Parser(prog="gradxform", description="Composable gradient transformations for JAX.")
   parser.add_argument("--version", action="version", version=f"gradxform {gx.__version__}")
   commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-  train = commands.add_parser("train", help="train a Flax model on real data, and draw its curves")
+  commands.add_parser("train", help="train a Flax model on real data, and draw its curves")
+  commands.add_parser("race", help="let optimizers descend on an objective, and draw their paths")
   explain = commands.add_parser("explain", help="show what a transform is, does and keeps")
   explain.add_argument("name", metavar="NAME", help="any name that `gradxform list` shows")
   commands.add_parser("list", help="show everything exported, by kind")
-  if argv[:1] == ["train"]:  # it reads its options itself: they depend on the optimizer
-    return _cli_train.train(argv[1:], train.prog)
+  if argv and argv[0] in _OWN_OPTIONS:
+    return _OWN_OPTIONS[argv[0]](argv[1:], f"{parser.prog} {argv[0]}")
   arguments = parser.parse_args(argv)
   if arguments.command == "list":
     print(_cli_explain.listing())
