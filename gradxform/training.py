@@ -43,6 +43,7 @@ DEMO_LEARNING_RATES = {
   "adamax": 1e-2,
   "adamw": 3e-3,
   "amsgrad": 3e-3,
+  "lion": 3e-4,
   "momentum": 0.03,
   "nadam": 3e-3,
   "nadamw": 3e-3,

@@ -54,12 +54,21 @@ ROWS = {
     optax.scale_by_adam(0.8, 0.95, 1e-4, 1e-6, nesterov=True),
   ),
   "scale_by_amsgrad": (gx.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6), optax.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6)),
+  "scale_by_lion": (gx.scale_by_lion(0.8, 0.95), optax.scale_by_lion(0.8, 0.95)),
   "scale_by_adamax": (gx.scale_by_adamax(0.8, 0.95, 1e-4), optax.scale_by_adamax(0.8, 0.95, 1e-4)),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
   "momentum": (gx.momentum(0.01, momentum=0.8), optax.sgd(0.01, momentum=0.8)),
   "nesterov": (gx.nesterov(0.01, momentum=0.8), optax.sgd(0.01, momentum=0.8, nesterov=True)),
+  "sign_sgd": (gx.sign_sgd(0.01), optax.sign_sgd(0.01)),
+  "signum": (gx.signum(0.01), optax.signum(0.01)),
+  "signum options": (gx.signum(warmup, beta=0.7), optax.signum(warmup, beta=0.7)),
+  "lion": (gx.lion(0.01), optax.lion(0.01)),
+  "lion options": (
+    gx.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+    optax.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+  ),
   "adagrad": (gx.adagrad(0.1), optax.adagrad(0.1)),
   "adagrad options": (
     gx.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-3),

@@ -48,6 +48,7 @@ SAME_NUMBERS = {
   "adam from its parts": (gx.adam(1e-3), adam_by_hand),
   "adamw without decay is adam": (gx.adamw(1e-3, weight_decay=0.0), gx.adam(1e-3)),
   "adam without a first moment is nadam without one": (gx.adam(1e-3, b1=0.0), gx.nadam(1e-3, b1=0.0)),
+  "lion with one decay is signum": (gx.lion(0.1, b1=0.9, b2=0.9, weight_decay=0.0), gx.signum(0.1, beta=0.9)),
   "grafting onto oneself": (gx.graft(B, magnitude=B), B),
   "a scheduled correction of a constant decay": (
     gx.chain(B, gx.bias_correction(optax.constant_schedule(0.9))),

@@ -50,11 +50,6 @@ def torch_adagrad():
   return over(gx.chain(gx.square(), gx.running_sum(), gx.root(1e-10)))
 
 
-def lion():
-  mixed = gx.add(gx.chain(gx.previous(gx.moving_average(0.99)), gx.scale(0.9)), gx.scale(0.1))
-  return gx.chain(mixed, gx.sign(), gx.scale_by_learning_rate(1.0))
-
-
 def adabelief():
   m = gx.shared("m")
   surprise = gx.chain(gx.subtract(gx.identity(), m), gx.square(), gx.moving_average(0.999), gx.bias_correction(0.999))
@@ -110,7 +105,7 @@ VECTORS = {
     "0.316227756017 -0.157142854898 -0.069999999 0.222782997111 0.113446081882",
   ),
   "adamax": (gx.adamax(1.0), "0.99999999 -0.289473682763 -0.090496400007 0.248037219295 0.106176031522"),
-  "lion": (lion(), "1 -1 1 1 -1"),
+  "lion": (gx.lion(1.0, weight_decay=0.0), "1 -1 1 1 -1"),
   "adabelief": (adabelief(), "1.11111111111 -0.391060977138 -0.144719065158 0.425692803015 0.193684309565"),
   "laprop": (laprop(), "1 -0.191958565902 0.0183551216689 0.475034067886 0.219231132902"),
   "ademamix": (ademamix(), "1.00049999 -0.366419736656 -0.136879657776 0.39476193647 0.182605739377"),

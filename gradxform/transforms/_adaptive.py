@@ -1,5 +1,6 @@
 """Divisions by running statistics of the gradient: the cores of the adaptive optimizers."""
 
+from gradxform._checks import check_fraction
 from gradxform.combinators import add, chain, divide, feedback, identity, previous, subtract
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import after
@@ -11,7 +12,7 @@ from gradxform.transforms._moments import (
   running_sum,
   scale_by_momentum,
 )
-from gradxform.transforms._pointwise import at_least, root, scale, square
+from gradxform.transforms._pointwise import at_least, root, scale, sign, square
 
 
 @named
@@ -169,3 +170,20 @@ def scale_by_adamax(b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.999, eps: H
   `optax.scale_by_adamax`.
   """
   return divide(chain(scale_by_momentum(b1), bias_correction(b1)), by=decayed_max(b2, eps))
+
+
+@named
+def scale_by_lion(b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.99):
+  """Takes the sign of a momentum in which the present gradient counts more: the core of Lion.
+
+      u = sign(b1 · m + (1 − b1) · g);   m ← b2 · m + (1 − b2) · g
+
+  Args:
+    b1: share of the kept momentum in the direction, in [0, 1).
+    b2: decay of the kept momentum, in [0, 1).
+
+  Source: Chen et al. 2023, Algorithm 2, https://arxiv.org/abs/2302.06675; `optax.scale_by_lion`.
+  """
+  check_fraction("scale_by_lion", b1=b1)
+  kept = chain(previous(moving_average(b2)), scale(b1))
+  return chain(add(kept, scale(after(lambda b: 1 - b, b1))), sign())
