@@ -1,6 +1,7 @@
 """Pictures, for files and notebooks: figures with no display and no global state behind them."""
 
 from gradxform.plotting._animation import animate
+from gradxform.plotting._convergence import convergence_plot
 from gradxform.plotting._curves import curves
 from gradxform.plotting._levels import level_sets
 from gradxform.plotting._line import line
@@ -11,6 +12,7 @@ from gradxform.plotting._values import values
 __all__ = [
   # of paths
   "animate",
+  "convergence_plot",
   "level_sets",
   "line",
   "surface",

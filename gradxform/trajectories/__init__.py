@@ -1,5 +1,13 @@
 """Paths of optimizers over objectives: one, a race of several, from many starts, with many settings."""
 
+from gradxform.trajectories._convergence import (
+  BestRates,
+  Convergence,
+  best_rates,
+  convergence,
+  convergence_table,
+  linear_rate,
+)
 from gradxform.trajectories._grid import Basin, Sensitivity, basin, sensitivity
 from gradxform.trajectories._path import Trajectory, race, record, write_csv
 
@@ -14,4 +22,11 @@ __all__ = [
   "Sensitivity",
   "basin",
   "sensitivity",
+  # how fast
+  "BestRates",
+  "Convergence",
+  "best_rates",
+  "convergence",
+  "convergence_table",
+  "linear_rate",
 ]
