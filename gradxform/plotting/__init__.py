@@ -1,10 +1,12 @@
 """Pictures, for files and notebooks: figures with no display and no global state behind them."""
 
 from gradxform.plotting._animation import animate
+from gradxform.plotting._basin import basin_map
 from gradxform.plotting._convergence import convergence_plot
 from gradxform.plotting._curves import curves
 from gradxform.plotting._levels import level_sets
 from gradxform.plotting._line import line
+from gradxform.plotting._sensitivity import sensitivity_map
 from gradxform.plotting._style import BLUE, GREY, VERMILLION, Style, style_of
 from gradxform.plotting._surface import surface
 from gradxform.plotting._values import values
@@ -17,6 +19,9 @@ __all__ = [
   "line",
   "surface",
   "values",
+  # of the ends of many
+  "basin_map",
+  "sensitivity_map",
   # of a training
   "curves",
   # the look of an optimizer, and colours

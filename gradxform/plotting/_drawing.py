@@ -10,12 +10,11 @@ from matplotlib.lines import Line2D
 
 from gradxform.plotting._field import minima_within
 from gradxform.plotting._paths import Path
-from gradxform.plotting._style import BLACK, Picture
+from gradxform.plotting._style import BLACK, YELLOW, Picture
 from gradxform.trajectories import Trajectory
 
 BELOW, LINES, ABOVE = 3.0, 4.0, 5.0  # zorder: of rims, of lines, and of what nothing may hide
 RIM = 1.8  # points, that the white rim of a line is broader
-_YELLOW = "#F0E442"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ def point_marks(starts: np.ndarray, minima: np.ndarray, others: np.ndarray) -> l
   star = {"marker": "*", "markersize": 15, "markeredgewidth": 0.9, "zorder": 0.5 * (BELOW + LINES)}
   kinds = [
     (starts, "start", {**ring, "markeredgecolor": BLACK}),
-    (minima, "minimum" if len(minima) == 1 else "minima", {**star, "color": _YELLOW, "markeredgecolor": BLACK}),
+    (minima, "minimum" if len(minima) == 1 else "minima", {**star, "color": YELLOW, "markeredgecolor": BLACK}),
     (others, "local minimum" if len(others) == 1 else "local minima",
      {**star, "markersize": 11, "color": "white", "markeredgecolor": BLACK}),
   ]  # fmt: skip

@@ -18,13 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 
+from gradxform.objectives import Objective
 from gradxform.trajectories import Trajectory
 from gradxform.trajectories._labels import label
 
 # Colours that colour-blind readers can tell apart: Okabe & Ito 2008, “Color Universal Design”. Their
 # yellow is too pale for a line on white.
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#5A5A5A"
-BLACK, ORANGE, SKY, GREEN, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7"
+BLACK, ORANGE, SKY, GREEN, YELLOW, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7"
 
 WIDTH = 9.0  # inches, as are all lengths: that of a cell in a notebook
 LINE_HEIGHT = 0.2
@@ -82,6 +83,9 @@ _STYLES = {
   "adamax": Style("#73005C", ">", DASHED),
   "nadam": Style("#8C8C1E", "v"),
   "nadamw": Style("#55551A", "^", DASHED),
+  "sign_sgd": Style("#4D4D4D", "d", DOTTED),
+  "signum": Style("#A66F00", ">", DASHED),
+  "lion": Style("#3B7A57", "s", DASHED),
   "newton": Style(BLUE, "o"),
   "damped_newton": Style("#00485C", "s", DASHED),
   "steepest_descent": Style("#7F7F7F", "<"),
@@ -174,11 +178,16 @@ def _wrapped(text: str, characters: float) -> list[str]:
   return textwrap.wrap(text, round(characters), subsequent_indent="  ", break_on_hyphens=False)
 
 
+def formula_of(objective: Objective) -> str:
+  """The formula as an equation; empty if there is none."""
+  variables = {1: "x", 2: "x, y"}.get(objective.n, "x")
+  return f"f({variables}) = {objective.formula}" if objective.formula else ""
+
+
 def about(trajectories: Sequence[Trajectory]) -> str:
   """What is known of trajectories over one objective: its formula, and if they share them, start and steps."""
   objective = trajectories[0].objective
-  variables = ", ".join(["x", "y"][: objective.n]) if objective.n <= 2 else "x"
-  said = [f"f({variables}) = {objective.formula}"] if objective.formula else []
+  said = [formula_of(objective)] if objective.formula else []
   starts = {tuple(t.points[0].tolist()) for t in trajectories}
   steps = {t.steps for t in trajectories}
   if len(steps) == 1:
@@ -239,6 +248,21 @@ def add_legend(axes: Axes, handles: Sequence[Artist], *, distance: float = 0.12)
   for text in legend.get_texts():
     text.set_parse_math(False)
     text.set_linespacing(1.15)
+
+
+def add_legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+  """A legend below all axes, in as many columns as fit; the entries are the labels of the artists."""
+  width, _ = legend_size(str(handle.get_label()) for handle in handles)
+  columns = max(1, int((figure.get_figwidth() - 2 * MARGIN) / (width + 0.1)))
+  rows = -(-len(handles) // columns)
+  figure.legend(
+    handles=handles,
+    loc="outside lower left",
+    ncols=-(-len(handles) // rows),
+    fontsize=8.5,
+    frameon=False,
+    handlelength=1.6,
+  )
 
 
 def number(value: float) -> str:
