@@ -63,6 +63,7 @@ def convergence_plot(analyses: Convergence | Sequence[Convergence], *, title: st
   _draw_orders(left, right, several)
   if any(np.isfinite(a.theory) for a in several):
     handles.append(Line2D([], [], color=GREY, linestyle=_THEORY, label="rate in theory"))
+  handles.append(Line2D([], [], color=GREY, linewidth=0.7, label="slopes of orders 1, 2, 3"))
   add_legend(right, handles)
   return figure
 
@@ -114,4 +115,4 @@ def _draw_orders(left: Axes, right: Axes, several: Sequence[Convergence]) -> Non
     end = low if order == 1 else high * (low / high) ** (1 / order)
     right.plot([end, high], [high * (end / high) ** order, high], color=GREY, linewidth=0.7, zorder=1)
     place = (end, high * (end / high) ** order)
-    right.annotate(f"order {order}", place, xytext=(3, 1), textcoords="offset points", size=8, color=GREY)
+    right.annotate(f"{order}", place, xytext=(4, 0), textcoords="offset points", size=8, color=GREY)

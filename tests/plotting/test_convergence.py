@@ -26,11 +26,11 @@ def test_every_path_is_drawn_in_its_colour_and_named_with_kind_rate_and_theory()
   colours = [line.get_color() for line in left.lines]
   for each in several:
     assert style_of(each.trajectory).color in colours
-  sgd, newton, _, theory = legend_of(figure)
+  sgd, newton, _, theory, _ = legend_of(figure)
   assert sgd.split() == ["sgd", "linear", "rate", "0.92,", "in", "theory", "0.92"]
   assert newton.split() == ["newton", "finite", "in", "theory", "0"]
   assert theory == "rate in theory"
-  assert [t.get_text() for t in right.texts] == ["order 1", "order 2", "order 3"]
+  assert [t.get_text() for t in right.texts] == ["1", "2", "3"]
 
 
 def test_errors_are_plotted_against_steps_and_against_the_last():
