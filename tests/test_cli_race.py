@@ -380,6 +380,20 @@ def test_an_interrupt_of_the_drawing_leaves_the_paths_and_the_table(run, drawn, 
   assert len(paths_of(tmp_path / "runs" / "race-bowl")["sgd"]) == 3
 
 
+def test_an_interrupt_that_jax_swallows_ends_the_drawing_after_the_file(run, drawn, tmp_path, monkeypatch):
+  real = trajectories.write_csv
+
+  def swallowing(paths, path):
+    with contextlib.suppress(KeyboardInterrupt):
+      signal.raise_signal(signal.SIGINT)
+    real(paths, path)
+
+  monkeypatch.setattr(trajectories, "write_csv", swallowing)
+  assert run(*QUICK)[0] == 130
+  assert os.listdir(tmp_path / "runs" / "race-bowl") == ["paths.csv"]
+  assert not drawn
+
+
 # With real pictures.
 
 
