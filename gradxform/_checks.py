@@ -32,7 +32,7 @@ def is_number(value: Any) -> bool:
 
 def is_normal(value: Any) -> bool:
   """Whether ``value`` is a Python number that is greater than 0 in float32 too."""
-  return is_number(value) and value >= np.finfo(np.float32).tiny
+  return is_number(value) and value >= float(np.finfo(np.float32).tiny)
 
 
 def is_array(value: Any) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 
 import gradxform as gx
 from gradxform import optimizers
-from gradxform._cli_explain import argument_docs
+from gradxform._cli_explain import argument_docs, makers
+from gradxform._cli_expression import Language, read
 from gradxform._cli_interrupt import remembered_interrupt
 from gradxform._cli_parser import DIVERGED, INTERRUPTED, Parser, UsageError, count, failed, flag, joined, seed, value
 
@@ -112,8 +113,16 @@ def parse(argv: list[str], prog: str) -> argparse.Namespace:
       f"The hyperparameters of `{name}` are: {known}. See `{prog} --help`."
     )
   given = {argument: vars(options).pop(f"own {argument}") for argument in defaults}
-  options.hyperparameters = {k: defaults[k] if v is None else v for k, v in given.items()}
+  options.hyperparameters = {k: defaults[k] if v is None else _expression(k, v) for k, v in given.items()}
   return options
+
+
+def _expression(argument: str, given: Any) -> Any:
+  """What is written as a call, such as ``backtracking_line_search(shrink=0.8)``, is a transform."""
+  if not isinstance(given, str) or "(" not in given:
+    return given
+  factories = {name: getattr(gx, name) for name in makers()}
+  return read(given, Language(flag(argument), "transform", "zoom_line_search(max_steps=20)", factories, nested=True))
 
 
 def _parser(prog: str, optimizer: str, defaults: Mapping[str, Any]) -> Parser:

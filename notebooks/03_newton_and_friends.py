@@ -31,8 +31,8 @@ convergence(path)
 plotting.line(path)
 
 # %% [markdown]
-# Twice the digits with each step, or even three times: $e_{k+1} \approx \frac{f^{(3)}}{2 f^{(2)}}\,e_k^2$, and the third
-# derivative of $\cosh(x / 2)$ is 0 at its minimum.
+# Twice the digits with each step, or even three times: $e_{k+1} \approx \frac{f^{(3)}}{2 f^{(2)}}\,e_k^2$, and the
+# third derivative of $\cosh(x / 2)$ is 0 at its minimum.
 #
 # Where the curvature is negative, that parabola has a maximum, and there Newton's method goes. On
 # $x \cos(0.15\pi x)$ it runs away from the start at 10 and ends on top of a hill. A learning rate of one half does

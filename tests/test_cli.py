@@ -127,6 +127,15 @@ def test_what_makes_a_matrix_of_all_parameters_has_no_hidden_layer_and_is_refuse
   assert "--optimizer lbfgs" in message
 
 
+def test_a_hyperparameter_that_is_a_transform_is_written_as_a_call(run):
+  options = ["--optimizer", "lbfgs", "--memory-size", "3", "--linesearch", "backtracking_line_search(shrink=0.8)"]
+  given = _cli_train.parse(options, "gradxform train").hyperparameters
+  assert given == {"memory_size": 3, "linesearch": gx.backtracking_line_search(shrink=0.8)}
+  message = refused(run, "train", "--optimizer", "lbfgs", "--linesearch", "zoom(max_steps=3)")
+  assert "--linesearch" in message and "zoom" in message
+  assert "must be a gradient transformation" in refused(run, "train", "--optimizer", "lbfgs", "--linesearch", "zoom")
+
+
 def test_newton_is_refused_where_the_hessian_is_singular(run):
   assert "Train with --optimizer damped_newton." in refused(run, "train", "--optimizer", "newton")
 
