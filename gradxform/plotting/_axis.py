@@ -77,7 +77,7 @@ def scale_of(gaps: Sequence[np.ndarray], known: bool, starts: np.ndarray) -> Sca
   positive = finite[finite > 0]
   if not positive.size:
     return Scale("log", 1.0, 10.0, ground=0.1)
-  high = float(min(positive.max(), _HEADROOM * (starts.max(initial=0.0) or positive.min())))
+  high = float(np.clip(_HEADROOM * starts.max(initial=0.0), positive.min(), positive.max()))
   low = float(np.clip(positive.min(), _DEPTH * high, high))
   gap = max(0.4, 0.1 * np.log10(high / low))
   return Scale("log", low, high, ground=10.0 ** (np.log10(low) - gap) if finite.min() < low else None)

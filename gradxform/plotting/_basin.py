@@ -159,7 +159,7 @@ def _graphs(basin: Basin, title: str, subtitle: str) -> Picture:
   for color, name, mask in kinds:
     dots = {"color": color, "linestyle": "none", "marker": "o", "markersize": 4.5, "label": name}
     handles += top.plot(x[mask], curve[mask], **dots)
-    at = scale.placed(gaps[mask]) if color != DIVERGED else np.full(mask.sum(), scale.limits[1])
+    at = np.minimum(np.nan_to_num(scale.placed(gaps[mask]), nan=np.inf), scale.limits[1])
     bottom.plot(x[mask], at, **dots, clip_on=False)
   for mark in marks:
     top.add_line(mark)

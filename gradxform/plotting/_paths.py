@@ -124,8 +124,9 @@ def as_box(function: str, window: Any, trajectories: Sequence[Trajectory]) -> np
 
 
 def _around(trajectories: Sequence[Trajectory]) -> np.ndarray:
-  """A window around the starts, the minima, and the paths that did not diverge."""
-  points = [t.points[:1] if t.diverged else t.points for t in trajectories]
+  """A window around the starts, the minima, and the points that are no worse than the starts."""
+  worst = max((t.values[0] for t in trajectories), default=np.inf)
+  points = [t.points[(t.values <= worst) | (np.arange(t.steps + 1) == 0)] for t in trajectories]
   points = np.concatenate([*points, trajectories[0].objective.minima]).astype(np.float64)
   points = points[np.isfinite(points).all(axis=1)]
   points = points if len(points) else np.zeros((1, points.shape[1]))
@@ -136,7 +137,12 @@ def _around(trajectories: Sequence[Trajectory]) -> np.ndarray:
 
 
 def paths_of(
-  trajectories: Sequence[Trajectory], drawn: Sequence[np.ndarray], box: np.ndarray, notes: Sequence[Sequence[str]]
+  trajectories: Sequence[Trajectory],
+  drawn: Sequence[np.ndarray],
+  box: np.ndarray,
+  notes: Sequence[Sequence[str]],
+  *,
+  same: str = "same path as",
 ) -> list[Path]:
   """Paths in a window.
 
@@ -144,9 +150,10 @@ def paths_of(
     trajectories: whose names and styles they have.
     drawn: what is drawn of each, ``[steps + 1, 2]``.
     box: the window of that, ``[2, 2]``.
-    notes: what is to be said of each; that it is hidden by another is added.
+    notes: what is to be said of each; that it runs as another does is added.
+    same: the words for that.
   """
-  twins = _twins([t.name for t in trajectories], drawn, box)
+  twins = _twins([f"{same} {t.name}" for t in trajectories], drawn, box)
   seen = [visible(points, box) for points in drawn]
   heights = _heights([vertices for vertices, _, _ in seen], box)
   each = zip(trajectories, styles_of(trajectories), heights, notes, twins, seen, strict=True)
@@ -196,18 +203,18 @@ def divergence_notes(trajectory: Trajectory) -> list[str]:
   return [f"not finite at step {int(np.argmin(finite))}"]
 
 
-def _twins(names: Sequence[str], drawn: Sequence[np.ndarray], box: np.ndarray) -> list[list[str]]:
+def _twins(said: Sequence[str], drawn: Sequence[np.ndarray], box: np.ndarray) -> list[list[str]]:
   """For each path, the first of those before it that it follows as closely as a line is broad."""
   extent = box[:, 1] - box[:, 0]
   scaled = [(np.clip(points, box[:, 0], box[:, 1]) - box[:, 0]) / extent for points in drawn]
-  notes: list[list[str]] = [[] for _ in names]
-  for index, other in itertools.product(range(len(names)), repeat=2):
+  notes: list[list[str]] = [[] for _ in said]
+  for index, other in itertools.product(range(len(said)), repeat=2):
     if other < index and not notes[index]:
       common = min(len(scaled[index]), len(scaled[other]))
       a, b = scaled[index][:common], scaled[other][:common]
       if common > 1 and np.array_equal(np.isnan(a), np.isnan(b)) and np.nanmax(np.abs(a - b), initial=0.0) <= _SAME:
         end = "" if len(scaled[index]) == len(scaled[other]) else f" up to step {common - 1}"
-        notes[index] = [f"same path as {names[other]}{end}"]
+        notes[index] = [said[other] + end]
   return notes
 
 

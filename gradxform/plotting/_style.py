@@ -34,7 +34,7 @@ _DPI = 150
 _SCREEN_DPI = 96
 _TITLE_CHARACTERS = {"monospace": 100, "sans-serif": 95}
 _SUBTITLE_CHARACTERS = 125
-_LEGEND_CHARACTERS = 27
+_LEGEND_CHARACTERS = 31
 _LEGEND_LINE = 0.152
 
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.6)), (0, (1.3, 1.1)), (0, (6, 1.5, 1.3, 1.5))
@@ -143,6 +143,8 @@ def _variant(style: Style, number: int) -> Style:
 class Picture(Figure):
   """A figure that a notebook shows where it is the last expression of a cell, without pyplot."""
 
+  heading = 0.0  # inches, the height of what stands above the axes
+
   def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
     """The picture and its size in pixels of a screen, which has fewer: so lines are sharp on any."""
     with io.BytesIO() as file:
@@ -169,6 +171,7 @@ def picture(title: str, subtitle: str, height: float, *, width: float = WIDTH, f
   total = height + heading
   layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - heading / total), w_pad=MARGIN, h_pad=0.08)
   figure = Picture(figsize=(width, total), dpi=_DPI, layout=layout)
+  figure.heading = heading
   for number, (line, style) in enumerate(lines):
     figure.text(MARGIN / width, 1 - (0.1 + LINE_HEIGHT * number) / total, line, va="top", parse_math=False, **style)
   return figure
@@ -193,7 +196,7 @@ def about(trajectories: Sequence[Trajectory]) -> str:
   if len(steps) == 1:
     said.append(f"{steps.pop()} steps")
   if len(starts) == 1 and objective.n <= 2:
-    start = ", ".join(f"{x:g}" for x in starts.pop()).replace("-", "−")
+    start = ", ".join(f"{x:.7g}" for x in starts.pop()).replace("-", "−")
     said.append(f"from ({start})" if objective.n > 1 else f"from {start}")
   return "  ·  ".join(said)
 
@@ -219,7 +222,7 @@ def entry(name: str, notes: Iterable[str] = ()) -> str:
 def legend_size(entries: Iterable[str]) -> tuple[float, float]:
   """The width and the height in inches, generously, that a legend of these entries needs."""
   entries = list(entries)
-  width = 0.066 * max(len(line) for text in entries for line in text.split("\n")) + 0.62
+  width = 0.063 * max(len(line) for text in entries for line in text.split("\n")) + 0.62
   return width, sum(_LEGEND_LINE * (text.count("\n") + 1) + 0.065 for text in entries) + 0.1
 
 

@@ -1,6 +1,7 @@
 """Paths on the surface of an objective of two variables."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,16 +16,18 @@ from gradxform.objectives import Objective
 from gradxform.plotting._drawing import BELOW, LINES, RIM, legend_handles, marks_of
 from gradxform.plotting._field import PALE, Field, field, heights, within
 from gradxform.plotting._paths import Path, Trajectories, as_box, as_sequence, paths_of, window_notes
-from gradxform.plotting._style import GREY, about, add_legend, legend_size, number, picture
+from gradxform.plotting._style import GREY, WIDTH, about, add_legend, legend_size, number, picture
 
 _RESOLUTION = 161
 _MESH = 80  # facets along each axis
-_LEFT, _BOTTOM, _SIDE, _HEIGHT = 0.6, 0.1, 5.7, 5.5  # inches
+_LEFT, _Z_LABELS, _SIDE = 0.6, 0.75, 5.9  # inches
+_EMPTY = 0.15  # inches, that nothing fills at the top of the axes
 _ASPECT = (1.0, 1.0, 0.62)
 _LIFT = 0.012  # of the height of the surface, above which paths run
 _RAY = np.linspace(0.004, 1.0, 120)[:, None]
 _TO_A_WINDOW = 160  # points of a line that is as long as the window is broad
 _TICKS = 6
+_LINEAR_FROM = 0.4
 _MARK_STYLE = ("marker", "markersize", "markerfacecolor", "markeredgecolor", "markeredgewidth")
 _AZIMUTHS = (-60.0, -30.0, -120.0, -150.0, 30.0, 60.0, 120.0, 150.0)
 
@@ -45,7 +48,7 @@ class Surface:
   box: np.ndarray
   power: float
 
-  @property
+  @functools.cached_property
   def grid(self) -> np.ndarray:
     """The heights over the grid of the field, from 0 to 1, y first; NaN where there is none."""
     return self.heights_of(self.field.gaps)
@@ -104,29 +107,31 @@ def surface(
   several = as_sequence("surface", trajectories, [2])
   objective = several[0].objective
   box = as_box("surface", window, several)
-  paths = paths_of(several, [t.points for t in several], box, [window_notes(t, box) for t in several])
   values = field(objective, box, _RESOLUTION)
-  shown = Surface(objective, values, box, min(1.0, 2.0 * values.power))
+  shown = Surface(objective, values, box, 2.0 * values.power if values.power < _LINEAR_FROM else 1.0)
+  paths = paths_of(several, [t.points for t in several], box, [window_notes(t, box) for t in several])
   traced = [_traced(path, shown) for path in paths]
   if azimuth is None:
     azimuth = _best_azimuth(shown, [points for points, _ in traced], elevation)
+  behind = [shown.hides(points, elevation, azimuth) for points, _ in traced]
   marks = marks_of(several, box)
-  hidden = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="behind the surface")
-  handles = [*legend_handles(paths), *marks, hidden]
-  labels = [str(handle.get_label()) for handle in handles]
+  handles = [*legend_handles(paths), *marks, *_behind_handle(behind)]
   scale = "" if shown.power == 1.0 else f"  ·  heights ∝ (f − least f)^{shown.power:.2g}"
-  figure = picture(title or objective.name, about(several) + scale, max(_HEIGHT, legend_size(labels)[1] + 0.3))
-  axes = _axes(figure, shown, elevation, azimuth)
+  axes = _axes(title or objective.name, about(several) + scale, shown, legend_size(h.get_label() for h in handles))
+  axes.view_init(elevation, azimuth)
   _draw_surface(axes, shown)
-  any_hidden = False
-  for path, (points, marked) in zip(paths, traced, strict=True):
-    behind = shown.hides(points, elevation, azimuth)
-    _draw_path(axes, path, points, marked, behind)
-    any_hidden |= bool(behind.any())
+  for path, (points, marked), hidden in zip(paths, traced, behind, strict=True):
+    _draw_path(axes, path, points, marked, hidden)
   for mark in marks:
     _draw_mark(axes, mark, shown)
-  add_legend(axes, handles if any_hidden else handles[:-1], distance=0.1)
-  return figure
+  add_legend(axes, handles, distance=_Z_LABELS)
+  return axes.figure
+
+
+def _behind_handle(behind: Sequence[np.ndarray]) -> list[Line2D]:
+  """The entry in a legend of what is hidden, if something is."""
+  line = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="behind the surface")
+  return [line] if any(hidden.any() for hidden in behind) else []
 
 
 def _traced(path: Path, shown: Surface) -> tuple[np.ndarray, np.ndarray]:
@@ -149,15 +154,16 @@ def _best_azimuth(shown: Surface, paths: Sequence[np.ndarray], elevation: float)
   return min(_AZIMUTHS, key=lambda azimuth: shown.hides(points, elevation, azimuth).sum())
 
 
-def _axes(figure: Figure, shown: Surface, elevation: float, azimuth: float) -> Any:
+def _axes(title: str, subtitle: str, shown: Surface, legend: tuple[float, float]) -> Any:
   """Axes of the window, and of heights from 0 to 1 with the values that they stand for."""
+  side = min(_SIDE, WIDTH - _LEFT - _Z_LABELS - legend[0])
+  figure = picture(title, subtitle, max(side - _EMPTY, legend[1] + 0.3))
   figure.set_layout_engine("none")  # which knows nothing of what axes of three dimensions need
   width, height = figure.get_size_inches()
-  place = (_LEFT / width, _BOTTOM / height, _SIDE / width, _SIDE / height)
+  place = (_LEFT / width, (height - figure.heading - side + _EMPTY) / height, side / width, side / height)
   axes: Any = figure.add_axes(place, projection="3d", computed_zorder=False)
   axes.set_proj_type("ortho")
   axes.set_box_aspect(_ASPECT)
-  axes.view_init(elevation, azimuth)
   axes.set_xlim(*shown.box[0])
   axes.set_ylim(*shown.box[1])
   axes.set_zlim(0.0, 1.0 + 2 * _LIFT)
@@ -167,8 +173,10 @@ def _axes(figure: Figure, shown: Surface, elevation: float, azimuth: float) -> A
   ticks = _ticks(shown)
   axes.set_zticks(shown.heights_of(ticks - shown.field.base), [number(tick) for tick in ticks])
   axes.tick_params(labelsize=8, pad=1, color=GREY)
-  axes.xaxis.set_major_locator(MaxNLocator(_TICKS, prune="both"))  # at a corner, two numbers would meet
-  axes.yaxis.set_major_locator(MaxNLocator(_TICKS, prune="both"))
+  axes.xaxis.set_major_locator(
+    MaxNLocator(_TICKS, steps=[1, 2, 5, 10], prune="both")
+  )  # at a corner, two numbers would meet
+  axes.yaxis.set_major_locator(MaxNLocator(_TICKS, steps=[1, 2, 5, 10], prune="both"))
   for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
     axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
     axis._axinfo["grid"].update(color="#E4E4E4", linewidth=0.6)
@@ -190,6 +198,9 @@ def _draw_surface(axes: Any, shown: Surface) -> None:
   """The surface, in the colours of the levels, with a mesh."""
   x, y = np.meshgrid(shown.field.x, shown.field.y)
   colors = PALE(shown.field.norm(np.nan_to_num(shown.field.gaps)))
+  if not np.isfinite(shown.field.gaps).any():
+    axes.text2D(0.5, 0.5, "not finite in this window", transform=axes.transAxes, ha="center", color=GREY, size=9)
+    return
   axes.plot_surface(
     x, y, shown.grid, facecolors=colors, rcount=_MESH, ccount=_MESH, lightsource=LightSource(225, 55),
     edgecolor="#9FB0BF", linewidth=0.15, antialiased=True, zorder=1,
