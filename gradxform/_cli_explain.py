@@ -22,6 +22,7 @@ _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-
 # What stands for an argument without a default, by its name.
 ILLUSTRATIONS: dict[str, Any] = {
   # numbers
+  "constant": 1e-8,
   "decay": 0.9,
   "learning_rate": 1e-3,
   "max_delta": 1.0,

@@ -13,7 +13,10 @@ from gradxform import combinators, optimizers, transforms
 # What cannot be called without arguments, or would be trivial with its defaults.
 EXAMPLES = {
   "add": gx.add(gx.identity(), gx.trace(0.9)),
+  "add_constant": gx.add_constant(0.1),
   "add_decayed_weights": gx.add_decayed_weights(0.01),
+  "additive_average": gx.additive_average(0.9, initial=0.1),
+  "average_from_first": gx.average_from_first(0.9),
   "bias_correction": gx.bias_correction(0.9),
   "chain": gx.chain(gx.moving_average(0.9), gx.scale(-0.1)),
   "clip": gx.clip(0.5),
@@ -26,12 +29,15 @@ EXAMPLES = {
   "multiply": gx.multiply(gx.identity(), gx.moving_average(0.9)),
   "moving_average": gx.moving_average(0.9, initial=0.1),
   "previous": gx.previous(gx.moving_average(0.9, initial=0.1)),
+  "rectify": gx.rectify(0.9),
   "root": gx.chain(gx.square(), gx.root(1e-3, 1e-3)),
   "scale": gx.scale(-0.1),
   "scale_by_momentum": gx.scale_by_momentum(0.9),
+  "scale_by_rprop": gx.scale_by_rprop(0.1),
   "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
   "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
   "subtract": gx.subtract(gx.identity(), gx.moving_average(0.9)),
+  "sum_of_squares": gx.divide(gx.identity(), by=gx.chain(gx.sum_of_squares(), gx.root(1e-3))),
   "trace": gx.trace(0.9),
   "at_least": gx.at_least(-0.2),
 }

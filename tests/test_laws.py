@@ -218,7 +218,8 @@ def test_state_has_one_count_and_a_layout(name):
   for leaf, array in zip(jax.tree.leaves(layout), jax.tree.leaves(state), strict=True):
     assert (leaf.shape, leaf.dtype) == (array.shape, array.dtype)
     assert (leaf.kind == "scalar") == (leaf.parameter is None)
-    assert leaf.kind != "factor" or leaf.shape[1:] == shapes[leaf.parameter]  # one for each of a number of steps
+    # A factor: one number for the array, or an array for each of a number of steps.
+    assert leaf.kind != "factor" or leaf.shape in ((), (*leaf.shape[:1], *shapes[leaf.parameter]))
     assert leaf.kind == "factor" or leaf.parameter is None or shapes[leaf.parameter] == leaf.shape
 
 
@@ -270,10 +271,13 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal"}
-NEED_AN_ORDER = {"at_least", "clip", "running_max"}
+IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify"}
+NEED_AN_ORDER = {"additive_average", "at_least", "clip", "clip_by_count", "running_max", "scale_by_rprop"}
 REFUSE_COMPLEX = {
   **{name: name for name in NEED_AN_ORDER},
+  "adopt": "clip_by_count",
+  "scale_by_adopt": "clip_by_count",
+  "rprop": "scale_by_rprop",
   "hessian_diagonal": "hessian_diagonal",
   "hutchinson_diagonal": "hutchinson_diagonal",
   "precondition_by_hessian_diagonal": "hessian_diagonal",

@@ -1,5 +1,12 @@
 """Primitives, one file for each family, and the cores of the adaptive optimizers."""
 
+from gradxform.transforms._adam_kin import (
+  scale_by_adopt,
+  scale_by_belief,
+  scale_by_novograd,
+  scale_by_radam,
+  scale_by_yogi,
+)
 from gradxform.transforms._adaptive import (
   scale_by_adadelta,
   scale_by_adam,
@@ -11,9 +18,9 @@ from gradxform.transforms._adaptive import (
   scale_by_rss,
   scale_by_stddev,
 )
-from gradxform.transforms._clipping import clip, clip_by_block_rms, clip_by_global_norm
+from gradxform.transforms._clipping import clip, clip_by_block_rms, clip_by_count, clip_by_global_norm
 from gradxform.transforms._conjugate import conjugate_directions
-from gradxform.transforms._correction import bias_correction
+from gradxform.transforms._correction import bias_correction, rectify
 from gradxform.transforms._curvature import (
   hessian_diagonal,
   hutchinson_diagonal,
@@ -22,28 +29,54 @@ from gradxform.transforms._curvature import (
 )
 from gradxform.transforms._decay import add_decayed_weights
 from gradxform.transforms._line_search import backtracking_line_search, exact_line_search, zoom_line_search
+from gradxform.transforms._lookback import (
+  scale_by_adan,
+  scale_by_ademamix,
+  scale_by_optimistic_gradient,
+  scale_by_simplified_ademamix,
+)
 from gradxform.transforms._moments import (
+  additive_average,
+  average_from_first,
   decayed_max,
+  difference,
   moving_average,
   running_max,
   running_sum,
   scale_by_momentum,
   trace,
 )
-from gradxform.transforms._pointwise import absolute, at_least, root, scale, scale_by_learning_rate, sign, square
+from gradxform.transforms._pointwise import (
+  absolute,
+  add_constant,
+  at_least,
+  root,
+  scale,
+  scale_by_learning_rate,
+  sign,
+  square,
+)
 from gradxform.transforms._quasi_newton import scale_by_bfgs, scale_by_lbfgs
+from gradxform.transforms._reductions import sum_of_squares
+from gradxform.transforms._rprop import scale_by_rprop
 
 __all__ = [
   # functions of each element
   "absolute",
+  "add_constant",
   "at_least",
   "root",
   "scale",
   "scale_by_learning_rate",
   "sign",
   "square",
+  # what an array comes down to
+  "sum_of_squares",
   # filters
+  "additive_average",
+  "average_from_first",
   "decayed_max",
+  "difference",
   "moving_average",
   "running_max",
   "running_sum",
@@ -52,20 +85,32 @@ __all__ = [
   # corrections and decay
   "add_decayed_weights",
   "bias_correction",
+  "rectify",
   # bounds
   "clip",
   "clip_by_block_rms",
+  "clip_by_count",
   "clip_by_global_norm",
   # cores of the adaptive optimizers
   "scale_by_adadelta",
   "scale_by_adam",
   "scale_by_adamax",
+  "scale_by_adan",
+  "scale_by_ademamix",
+  "scale_by_adopt",
   "scale_by_amsgrad",
+  "scale_by_belief",
   "scale_by_lion",
   "scale_by_nadam",
+  "scale_by_novograd",
+  "scale_by_optimistic_gradient",
+  "scale_by_radam",
   "scale_by_rms",
+  "scale_by_rprop",
   "scale_by_rss",
+  "scale_by_simplified_ademamix",
   "scale_by_stddev",
+  "scale_by_yogi",
   # curvature
   "conjugate_directions",
   "hessian_diagonal",

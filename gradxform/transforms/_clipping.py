@@ -78,3 +78,30 @@ def clip_by_global_norm(max_norm: Hyperparameter):
     return jax.tree.map(lambda u: u * factor.astype(real_dtype(u.dtype)), updates)
 
   return whole_tree("clip_by_global_norm", rule, max_norm=max_norm)
+
+
+@named
+def clip_by_count(power: Hyperparameter = 0.25):
+  """Clips each element to a bound that grows from 0 with the updates made.
+
+      u ← min(max(u, −c), c),   c = kᵖ, k = updates made before this one
+
+  Args:
+    power: p, greater than 0.
+
+  Raises:
+    TypeError: for complex updates.
+
+  Source: Taniguchi et al. 2024, ADOPT, Algorithm 2, https://arxiv.org/abs/2411.02853, with p = ¼.
+  """
+  check_positive("clip_by_count", power=power)
+
+  def bound(*, count, power):
+    made = jnp.maximum(count, 1).astype(jnp.result_type(float))  # of 0 the power has no derivative
+    return jnp.where(count == 0, 0, made ** jnp.asarray(power, made.dtype))
+
+  def rule(u, *, bound):
+    check_real("clip_by_count", u)
+    return jnp.clip(u, -bound, bound)
+
+  return elementwise("clip_by_count", rule, once={"bound": bound}, power=power)

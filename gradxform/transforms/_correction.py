@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradxform._checks import check_fraction, check_integer, check_positive, is_number
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import elementwise
+from gradxform.tree import sqrt
 
 
 def _weight(decay: Any, t: jax.Array) -> jax.Array:
@@ -95,3 +96,56 @@ def _average_of_one(average: jax.Array, decay: Any) -> jax.Array:
   """The moving average of the constant 1: one step more of 1 − Πb, without cancellation."""
   decay = jnp.asarray(decay, average.dtype)
   return decay * average + (1 - decay)
+
+
+@named
+def rectify(decay: Hyperparameter, threshold: Hyperparameter = 5.0):
+  """Divides by RAdam's rectification of a second moment's root; 1 until there is one.
+
+      ρ∞ = 2 / (1 − b) − 1;   ρ = ρ∞ − 2 · t · bᵗ / (1 − bᵗ)
+      r = √((ρ − 4) (ρ − 2) ρ∞ / ((ρ∞ − 4) (ρ∞ − 2) ρ))
+      u ← u / r if ρ ≥ threshold, else 1
+
+  ρ is the length of the simple moving average that is as good as the exponential one; r is not
+  defined where it is 4 or less. In float32 the formula cancels: with b = 0.999 Optax's ρ is off by
+  0.03 at the first steps; here it is within 3e-6.
+
+  Args:
+    decay: b in [0, 1), that of the average.
+    threshold: the least ρ at which the divisor is used; 4 if it is less.
+
+  Source: Liu et al. 2020, Algorithm 2, https://arxiv.org/abs/1908.03265, which has ρ > 4; the
+  authors' code, torch and Optax have 5.
+  """
+  check_fraction("rectify", decay=decay)
+  check_positive("rectify", threshold=threshold)
+
+  def rectification(*, t, decay, threshold):
+    """r, or 0 where there is none."""
+    longest, rho = _lengths(decay, t.astype(jnp.result_type(float)))
+    defined = (rho >= threshold) & (rho > 4)
+    rho, longest = jnp.where(defined, rho, 5), jnp.where(defined, longest, 6)  # derivatives stay finite
+    square = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
+    return jnp.where(defined, sqrt(square), 0)
+
+  def rule(u, *, rectification):
+    return jnp.where(rectification > 0, u / jnp.where(rectification > 0, rectification, 1), 1)
+
+  return elementwise("rectify", rule, once={"rectification": rectification}, decay=decay, threshold=threshold)
+
+
+def _lengths(decay: Any, t: jax.Array) -> tuple[Any, jax.Array]:
+  """ρ∞ and ρ, which is 2 / L · (1 − x / (eˣ − 1)) + (ρ∞ − 2 / L), x = t · L, L = −log b."""
+  if is_number(decay):
+    decay = max(float(decay), 1e-30)
+    rate = -math.log(decay)
+  else:
+    decay = jnp.maximum(jnp.asarray(decay, t.dtype), 1e-30)
+    rate = -jnp.log(decay)
+  longest = 2 / (1 - decay) - 1
+  x = jnp.minimum(rate * t, 80.0)  # beyond, the share is 1 and eˣ overflows
+  near = x < 0.3
+  small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
+  series = small / 2 - small**2 / 12 + small**4 / 720 - small**6 / 30240 + small**8 / 1209600
+  share = jnp.where(near, series, 1 - large / jnp.expm1(large))
+  return longest, 2 / rate * share + (longest - 2 / rate)

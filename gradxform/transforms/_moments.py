@@ -158,3 +158,71 @@ def decayed_max(decay: Hyperparameter, eps: Hyperparameter = 0.0):
     decay=decay,
     eps=eps,
   )
+
+
+@named
+def average_from_first(decay: Hyperparameter):
+  """Replaces the update by its moving average, which begins with the first update itself.
+
+      m ← u at the first update, then b · m + (1 − b) · u;   u ← m
+
+  Args:
+    decay: b in [0, 1).
+
+  State: ``moment``, the average m, like the updates.
+
+  Source: the second moments of NovoGrad, https://arxiv.org/abs/1905.11286, and of ADOPT,
+  https://arxiv.org/abs/2411.02853.
+  """
+  check_fraction("average_from_first", decay=decay)
+
+  def rule(u, moment, *, t, decay):
+    moment = jnp.where(t == 1, u, decay * moment + (1 - decay) * u)
+    return moment, moment
+
+  return elementwise("average_from_first", rule, slots=("moment",), is_filter=True, decay=decay)
+
+
+@named
+def additive_average(decay: Hyperparameter, *, initial: Hyperparameter = 0.0):
+  """Moves a value towards the updates by a share of the update, not of the distance.
+
+      v ← v − (1 − b) · sign(v − u) · u;   u ← v
+
+  Args:
+    decay: b in [0, 1).
+    initial: v before the first update.
+
+  State: ``moment``, the value v, like the parameters.
+
+  Raises:
+    TypeError: for complex updates.
+
+  Source: the second moment of Yogi, Zaheer et al. 2018, Algorithm 2, where u is g².
+  """
+  check_fraction("additive_average", decay=decay)
+  check_number("additive_average", initial=initial)
+
+  def rule(u, moment, *, decay):
+    check_real("additive_average", u)
+    moment = moment - (1 - decay) * jnp.sign(moment - u) * u
+    return moment, moment
+
+  return elementwise("additive_average", rule, slots={"moment": initial}, is_filter=True, decay=decay)
+
+
+@named
+def difference():
+  """Replaces the update by its change since the step before; at first 0.
+
+      u ← u − u′
+
+  State: ``last``, the update u′ of the step before, like the parameters.
+
+  Source: the change of the gradient in Xie et al. 2022, Adan, https://arxiv.org/abs/2208.06677.
+  """
+
+  def rule(u, last, *, t):
+    return jnp.where(t == 1, 0 * u, u - last), u
+
+  return elementwise("difference", rule, slots=("last",))

@@ -120,3 +120,16 @@ def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
 
   positive = is_normal(eps) or is_normal(eps_root)
   return elementwise("root", rule, positive=positive, eps=eps, eps_root=eps_root)
+
+
+@named
+def add_constant(constant: Hyperparameter):
+  """Adds a number to each element.
+
+      u ← u + c
+
+  Args:
+    constant: c; any finite number.
+  """
+  check_number("add_constant", constant=constant)
+  return elementwise("add_constant", lambda u, *, constant: u + constant, constant=constant)

@@ -38,3 +38,13 @@ def test_by_the_norm_of_all():
 def test_zero_stays_zero(make):
   zeros = jax.tree.map(jnp.zeros_like, TREE)
   jax.tree.map(np.testing.assert_array_equal, clipped(make(0.5), zeros), zeros)
+
+
+def test_by_a_bound_that_grows_with_the_updates_made():
+  transform, got = gx.clip_by_count(0.5), []
+  state = transform.init(jnp.ones(2))
+  for _ in range(5):
+    update, state = transform.update(jnp.asarray([10.0, -0.5]), state)
+    got.append(update)
+  np.testing.assert_allclose([u[0] for u in got], np.sqrt(np.arange(5.0)), rtol=1e-6)
+  np.testing.assert_allclose([u[1] for u in got], [0.0, -0.5, -0.5, -0.5, -0.5])

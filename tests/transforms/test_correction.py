@@ -54,3 +54,19 @@ def test_its_derivative_by_a_traced_decay_is_the_analytic_one(decay, float64):
   np.testing.assert_allclose(jax.grad(transform)(decay), slope, rtol=1e-8)
   with jax.enable_x64(False):
     np.testing.assert_allclose(jax.grad(transform)(jnp.float32(decay)), slope, rtol=1e-2)
+
+
+def rectifications(decay, steps, threshold=5.0):
+  """1 / what `rectify` makes of 1."""
+  return np.asarray(factors(gx.rectify(decay, threshold), steps))
+
+
+def test_the_rectification_is_the_papers():
+  got = rectifications(0.999, 1000)  # `factors` inverts: r
+  np.testing.assert_array_equal(got[:5], 1.0)
+  np.testing.assert_allclose(got[[5, 9, 99, 999]], [0.02582111, 0.04899801, 0.21533544, 0.64532565], rtol=2e-6)
+
+
+def test_a_decay_that_forgets_too_soon_is_never_rectified():
+  for decay in (0.0, 0.3, 0.6):
+    np.testing.assert_array_equal(rectifications(decay, 8, threshold=1.0), 1.0)

@@ -16,6 +16,8 @@ BY_HAND = [
   (gx.running_sum(), [[4.0, -2.0], [5.0, 4.0]]),
   (gx.running_sum(0.5), [[4.5, -1.5], [5.5, 4.5]]),
   (gx.running_max(), [[4.0, 0.0], [4.0, 6.0]]),
+  (gx.average_from_first(0.75), [[4.0, -2.0], [3.25, 0.0]]),
+  (gx.additive_average(0.75, initial=2.0), [[3.0, 2.5], [2.75, 4.0]]),
   (gx.decayed_max(0.5), [[4.0, 2.0], [2.0, 6.0]]),
   (gx.decayed_max(0.5, 0.25), [[4.25, 2.25], [2.125, 6.25]]),
 ]
@@ -43,3 +45,13 @@ def test_the_maximum_of_complex_updates_is_real():
   _, state = transform.update(jnp.asarray([3 + 4j]), state)
   assert state["decayed_max"]["largest"].dtype == jnp.float32
   assert state["decayed_max"]["largest"] == 5.0
+
+
+def test_a_difference_begins_with_nothing_and_keeps_the_last_update():
+  transform = gx.difference()
+  state, got = transform.init(STREAM[0]), []
+  for updates in STREAM:
+    out, state = transform.update(updates, state)
+    got.append(out)
+  np.testing.assert_allclose(got, [[0.0, 0.0], [-3.0, 8.0]])
+  np.testing.assert_array_equal(state["difference"]["last"], STREAM[-1])

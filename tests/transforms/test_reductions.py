@@ -1,0 +1,18 @@
+"""What a whole array comes down to."""
+
+import jax.numpy as jnp
+import numpy as np
+
+import gradxform as gx
+
+
+def test_the_sum_of_squares_is_one_number_for_each_array():
+  updates = {"w": jnp.asarray([[1.0, -2.0], [0.0, 2.0]]), "z": jnp.asarray([3 + 4j])}
+  by = gx.chain(gx.sum_of_squares(), gx.running_sum(), gx.root())
+  transform = gx.divide(gx.identity(), by=by)
+  state = transform.init(updates)
+  assert {name: slot.shape for name, slot in state["divide"]["by"]["running_sum"]["total"].items()} == {"w": (), "z": ()}
+  normed, state = transform.update(updates, state)
+  np.testing.assert_allclose(normed["w"], updates["w"] / 3, rtol=1e-6)
+  np.testing.assert_allclose(normed["z"], [0.6 + 0.8j], rtol=1e-6)
+  np.testing.assert_allclose(state["divide"]["by"]["running_sum"]["total"]["z"], 25.0)
