@@ -41,6 +41,7 @@ DEMO_LEARNING_RATES = {
   "adagrad": 0.1,
   "adam": 3e-3,
   "adamax": 1e-2,
+  "adamaxw": 1e-2,
   "adamw": 3e-3,
   "amsgrad": 3e-3,
   "lion": 3e-4,
@@ -48,17 +49,23 @@ DEMO_LEARNING_RATES = {
   "nadam": 3e-3,
   "nadamw": 3e-3,
   "nesterov": 0.03,
+  "novograd": 0.01,
+  "optimistic_gradient_descent": 0.2,
+  "radam": 3e-3,
   "sgd": 0.3,
+  "simplified_ademamix": 3e-6,
+  "yogi": 1e-2,
 }
 
-# Line searches and second derivatives want the noise of small batches averaged out; those that keep or
-# solve with a matrix of all parameters want few parameters: without hidden layers the model is linear.
+# Line searches, second derivatives and signs that are compared from step to step want the noise of small
+# batches averaged out; those that keep or solve with a matrix of all parameters want few parameters: without hidden layers the model is linear.
 DEMO_SETTINGS: dict[str, dict[str, Any]] = {
   "bfgs": {"batch_size": 512, "hidden": ()},
   "damped_newton": {"batch_size": 512, "hidden": ()},
   "lbfgs": {"batch_size": 512},
   "newton": {"batch_size": 512, "hidden": ()},
   "nonlinear_cg": {"batch_size": 512},
+  "rprop": {"batch_size": 4096},
   "steepest_descent": {"batch_size": 512},
 }
 FULL_MATRIX = ("bfgs", "damped_newton", "newton")  # n² numbers for n parameters

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from optax import contrib
 
 import gradxform as gx
 from gradxform import optimizers, transforms
@@ -19,6 +20,16 @@ swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * jnp.asarray(count, float))  # a
 
 def rmsprop_with_momentum(core, momentum):
   return gx.chain(core, gx.scale_by_learning_rate(0.01), momentum)
+
+
+def adan_as_optax_mixes(rate, b2, eps_root=1e-8):
+  """Adan with 1 − b2 where the paper and its authors have b2."""
+  d, weigh = gx.shared("d"), gx.scale(1 - b2)
+  change = gx.chain(d, gx.moving_average(b2), gx.bias_correction(b2), weigh)
+  first = gx.add(gx.chain(gx.scale_by_momentum(0.98), gx.bias_correction(0.98)), change)
+  ahead = gx.chain(gx.add(gx.identity(), gx.chain(d, weigh)), gx.square())
+  second = gx.chain(ahead, gx.moving_average(0.99), gx.bias_correction(0.99), gx.root(1e-8, eps_root))
+  return gx.chain(gx.share(gx.divide(first, by=second), d=gx.difference()), gx.sgd(rate))
 
 
 NESTEROV = gx.add(gx.identity(), gx.chain(gx.trace(0.8), gx.scale(0.8)))
@@ -56,6 +67,26 @@ ROWS = {
   "scale_by_amsgrad": (gx.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6), optax.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6)),
   "scale_by_lion": (gx.scale_by_lion(0.8, 0.95), optax.scale_by_lion(0.8, 0.95)),
   "scale_by_adamax": (gx.scale_by_adamax(0.8, 0.95, 1e-4), optax.scale_by_adamax(0.8, 0.95, 1e-4)),
+  "scale_by_belief": (gx.scale_by_belief(0.8, 0.95, 1e-4, 1e-6), optax.scale_by_belief(0.8, 0.95, 1e-4, 1e-6)),
+  "scale_by_yogi": (gx.scale_by_yogi(0.8, 0.95, 1e-4, 1e-6, 1e-2), optax.scale_by_yogi(0.8, 0.95, 1e-4, 1e-6, 1e-2)),
+  "scale_by_radam": (gx.scale_by_radam(0.8, 0.95, 1e-4, 1e-6, 6.0), optax.scale_by_radam(0.8, 0.95, 1e-4, 1e-6, 6.0)),
+  "scale_by_novograd": (
+    gx.scale_by_novograd(0.8, 0.95, 1e-4, 1e-6, 0.1),
+    optax.scale_by_novograd(0.8, 0.95, 1e-4, 1e-6, 0.1),
+  ),
+  "scale_by_optimistic_gradient": (
+    gx.scale_by_optimistic_gradient(0.8, 0.3),
+    optax.scale_by_optimistic_gradient(0.8, 0.3),
+  ),
+  "scale_by_ademamix": (
+    gx.scale_by_ademamix(0.8, 0.95, 0.99, 2.0, 1e-4, 1e-6),
+    contrib.scale_by_ademamix(0.8, 0.95, 0.99, 2.0, 1e-4, 1e-6),
+  ),
+  "scale_by_simplified_ademamix": (
+    gx.scale_by_simplified_ademamix(0.8, 0.95, 2.0, 1e-4, 1e-6),
+    contrib.scale_by_simplified_ademamix(0.8, 0.95, 2.0, 1e-4, 1e-6),
+  ),
+  "scale_by_adopt": (gx.scale_by_adopt(0.8, 0.95, 1e-2), contrib.scale_by_adopt(0.8, 0.95, 1e-2)),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
@@ -132,6 +163,47 @@ ROWS = {
   "adamax with weight decay": (
     gx.chain(gx.scale_by_adamax(), gx.add_decayed_weights(0.1), gx.scale_by_learning_rate(0.01)),
     optax.adamaxw(0.01, weight_decay=0.1),
+  ),
+  "adamaxw": (gx.adamaxw(0.01), optax.adamaxw(0.01)),
+  "adabelief": (gx.adabelief(0.01), optax.adabelief(0.01)),
+  "adabelief options": (
+    gx.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
+    optax.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
+  ),
+  "yogi": (gx.yogi(0.01), optax.yogi(0.01)),
+  "yogi options": (gx.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2), optax.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2)),
+  "radam": (gx.radam(0.01), optax.radam(0.01)),
+  "radam options": (
+    gx.radam(0.01, b1=0.8, b2=0.95, eps=1e-3, threshold=4.5),
+    optax.radam(0.01, b1=0.8, b2=0.95, eps=1e-3, threshold=4.5),
+  ),
+  "novograd": (gx.novograd(0.01), optax.novograd(0.01)),
+  "novograd options": (
+    gx.novograd(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+    optax.novograd(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+  ),
+  "adopt": (gx.adopt(0.01), contrib.adopt(0.01)),
+  "adopt options": (gx.adopt(0.01, b1=0.8, b2=0.95, eps=1e-2), contrib.adopt(0.01, b1=0.8, b2=0.95, eps=1e-2)),
+  "ademamix": (gx.ademamix(0.01), contrib.ademamix(0.01)),
+  "ademamix options": (
+    gx.ademamix(0.01, b1=0.8, b2=0.95, b3=swings, alpha=warmup, eps=1e-3, weight_decay=0.1),
+    contrib.ademamix(0.01, b1=0.8, b2=0.95, b3=swings, alpha=warmup, eps=1e-3, weight_decay=0.1),
+  ),
+  "simplified_ademamix": (gx.simplified_ademamix(0.01), contrib.simplified_ademamix(0.01)),
+  "simplified_ademamix options": (
+    gx.simplified_ademamix(0.01, b1=0.8, b2=0.9, alpha=warmup, eps=1e-3, weight_decay=0.1),
+    contrib.simplified_ademamix(0.01, b1=0.8, b2=0.9, alpha=warmup, eps=1e-3, weight_decay=0.1),
+  ),
+  "adan, but for its mixture": (adan_as_optax_mixes(0.01, 0.9), optax.adan(0.01, b2=0.9)),
+  "optimistic_gradient_descent": (gx.optimistic_gradient_descent(0.01), optax.optimistic_gradient_descent(0.01)),
+  "optimistic_gradient_descent options": (
+    gx.optimistic_gradient_descent(warmup, alpha=0.8, beta=0.3),
+    optax.optimistic_gradient_descent(warmup, alpha=0.8, beta=0.3),
+  ),
+  "optimistic_adam_v2": (gx.optimistic_adam_v2(0.01), optax.optimistic_adam_v2(0.01)),
+  "optimistic_adam_v2 options": (
+    gx.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
+    optax.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
   ),
   "nadam": (gx.nadam(0.01), optax.nadam(0.01)),
   "nadam options": (gx.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
@@ -222,6 +294,7 @@ NO_TRANSFORM_IN_OPTAX = {"bias_correction"}  # `optax.bias_correction` divides a
 
 def test_argument_names_are_a_subset_of_optaxs():
   for name in [*optimizers.__all__, *transforms.__all__]:
-    if hasattr(optax, name) and name not in NO_TRANSFORM_IN_OPTAX:
-      theirs = inspect.signature(getattr(optax, name)).parameters
+    home = optax if hasattr(optax, name) else contrib
+    if hasattr(home, name) and name not in NO_TRANSFORM_IN_OPTAX:
+      theirs = inspect.signature(getattr(home, name)).parameters
       assert set(getattr(gx, name).signature.parameters) <= set(theirs), name

@@ -47,6 +47,13 @@ def amsgrad(rate, b1=0.9, b2=0.999, eps=1e-8):
   return gx.chain(gx.divide(first, by=second), gx.scale_by_learning_rate(rate))
 
 
+def radam(rate, b1=0.9, b2=0.999, eps=1e-8):
+  """RAdam with eps added to the uncorrected root, as torch has it."""
+  second = gx.chain(gx.square(), gx.moving_average(b2), gx.root(eps), gx.bias_correction(b2, power=0.5), gx.rectify(b2))
+  first = gx.chain(gx.scale_by_momentum(b1), gx.bias_correction(b1))
+  return gx.chain(gx.divide(first, by=second), gx.scale_by_learning_rate(rate))
+
+
 L2 = gx.add_decayed_weights(0.1)
 
 ROWS = {
@@ -88,6 +95,16 @@ ROWS = {
   "nadam with a constant momentum": (gx.nadam(0.01), "NAdam", {"lr": 0.01, "momentum_decay": 1e9}),
   "nadam": (nadam(0.002), "NAdam", {}),
   "nadam options": (nadam(0.002, b1=0.8, momentum_decay=0.1), "NAdam", {"betas": (0.8, 0.999), "momentum_decay": 0.1}),
+  "radam with eps 0": (gx.radam(0.01, eps=0.0), "RAdam", {"lr": 0.01, "eps": 0.0}),
+  "radam": (radam(0.01), "RAdam", {"lr": 0.01}),
+  "radam options": (radam(0.01, 0.8, 0.95, 1e-2), "RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-2}),
+  "radam with L2": (gx.chain(L2, radam(0.01)), "RAdam", {"lr": 0.01, "weight_decay": 0.1}),
+  "rprop": (gx.rprop(0.01), "Rprop", {"lr": 0.01}),
+  "rprop options": (
+    gx.rprop(0.1, eta_minus=0.6, eta_plus=1.3, min_step_size=0.02, max_step_size=0.5),
+    "Rprop",
+    {"lr": 0.1, "etas": (0.6, 1.3), "step_sizes": (0.02, 0.5)},
+  ),
   "nadam with L2": (gx.chain(L2, nadam(0.002)), "NAdam", {"weight_decay": 0.1}),
 }  # fmt: skip
 

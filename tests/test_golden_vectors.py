@@ -50,25 +50,6 @@ def torch_adagrad():
   return over(gx.chain(gx.square(), gx.running_sum(), gx.root(1e-10)))
 
 
-def adabelief():
-  m = gx.shared("m")
-  surprise = gx.chain(gx.subtract(gx.identity(), m), gx.square(), gx.moving_average(0.999), gx.bias_correction(0.999))
-  # In float64 an eps of 1e-16 in the accumulated square is below the digits of the vector.
-  core = gx.divide(gx.chain(m, gx.bias_correction(0.9)), by=gx.chain(surprise, gx.root()))
-  return gx.chain(gx.share(core, m=gx.moving_average(0.9)), gx.scale_by_learning_rate(1.0))
-
-
-def laprop():
-  by = gx.chain(gx.square(), gx.moving_average(0.999), gx.bias_correction(0.999), gx.root(1e-15))
-  return gx.chain(gx.divide(gx.identity(), by=by), first, gx.scale_by_learning_rate(1.0))
-
-
-def ademamix():
-  slow = gx.chain(gx.moving_average(0.9999), gx.scale(5.0))
-  by = gx.chain(gx.square(), gx.moving_average(0.999), gx.bias_correction(0.999), gx.root(1e-8))
-  return quotient(gx.add(first, slow), by)
-
-
 VECTORS = {
   "momentum_ema .9": (gx.chain(gx.scale_by_momentum(0.9), gx.sgd(1.0)), "0.1 -0.11 -0.049 0.2559 0.13031"),
   "heavy ball .9": (gx.momentum(1.0), "1 -1.1 -0.49 2.559 1.3031"),
@@ -106,9 +87,19 @@ VECTORS = {
   ),
   "adamax": (gx.adamax(1.0), "0.99999999 -0.289473682763 -0.090496400007 0.248037219295 0.106176031522"),
   "lion": (gx.lion(1.0, weight_decay=0.0), "1 -1 1 1 -1"),
-  "adabelief": (adabelief(), "1.11111111111 -0.391060977138 -0.144719065158 0.425692803015 0.193684309565"),
-  "laprop": (laprop(), "1 -0.191958565902 0.0183551216689 0.475034067886 0.219231132902"),
-  "ademamix": (ademamix(), "1.00049999 -0.366419736656 -0.136879657776 0.39476193647 0.182605739377"),
+  "radam b2=.9": (gx.radam(1.0, b2=0.9), "1 -0.578947368421 -0.180811808118 0.744111660366 0.318209567532"),
+  "yogi": (gx.yogi(1.0), "0.998511357715 -0.365796349383 -0.136494385019 0.393723147045 0.181914953581"),
+  "adan": (gx.adan(1.0), "0.99999999 -0.566444995722 -0.0790366315866 0.318684630284 -0.0273077184176"),
+  "simplified_ademamix": (
+    gx.simplified_ademamix(1.0),
+    "0.99999999 -0.633922369627 -0.379388111654 1.30336780874 0.84078915723",
+  ),
+  "adopt": (gx.adopt(1.0), "0 -0.1 -0.0400074983129 0.0956006528136 -0.0139082044534"),
+  "novograd": (gx.novograd(1.0), "0.999999000001 -0.209400677065 0.311538890642 1.41427799203 0.640395060797"),
+  "rprop lr .01": (gx.rprop(0.01), "0.01 0 0.005 0.006 0"),
+  "adabelief": (gx.adabelief(1.0), "1.11111111111 -0.391060977138 -0.144719065158 0.425692803015 0.193684309565"),
+  "laprop": (gx.laprop(1.0), "1 -0.191958565902 0.0183551216689 0.475034067886 0.219231132902"),
+  "ademamix": (gx.ademamix(1.0), "1.00049999 -0.366419736656 -0.136879657776 0.39476193647 0.182605739377"),
 }
 
 

@@ -1,18 +1,28 @@
 """Optimizers: each a named expression that ends in a learning rate."""
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
+from gradxform.optimizers._adam_kin import adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, sgd
-from gradxform.optimizers._sign import lion, sign_sgd, signum
+from gradxform.optimizers._lookback import (
+  adan,
+  ademamix,
+  optimistic_adam_v2,
+  optimistic_gradient_descent,
+  simplified_ademamix,
+)
+from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
   # gradient descent
   "momentum",
   "nesterov",
+  "optimistic_gradient_descent",
   "sgd",
   # the sign alone
   "lion",
+  "rprop",
   "sign_sgd",
   "signum",
   # a step size for each element
@@ -21,12 +31,23 @@ __all__ = [
   "centered_rmsprop",
   "rmsprop",
   # Adam and its kin
+  "adabelief",
   "adam",
   "adamax",
+  "adamaxw",
   "adamw",
+  "adan",
+  "ademamix",
+  "adopt",
   "amsgrad",
+  "laprop",
   "nadam",
   "nadamw",
+  "novograd",
+  "optimistic_adam_v2",
+  "radam",
+  "simplified_ademamix",
+  "yogi",
   # second order and line searches
   "bfgs",
   "damped_newton",

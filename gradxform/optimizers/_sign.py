@@ -1,8 +1,16 @@
-"""Steps of one length for every element: only the sign of a direction counts."""
+"""Steps whose length is not that of the gradient: only the sign of a direction counts."""
 
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
-from gradxform.transforms import add_decayed_weights, scale_by_learning_rate, scale_by_lion, scale_by_momentum, sign
+from gradxform.transforms import (
+  add_decayed_weights,
+  scale,
+  scale_by_learning_rate,
+  scale_by_lion,
+  scale_by_momentum,
+  scale_by_rprop,
+  sign,
+)
 
 
 @named
@@ -56,3 +64,33 @@ def lion(
   authors' code has λ = 0 unless told otherwise. With b1 = b2 and λ = 0 it is `signum`.
   """
   return chain(scale_by_lion(b1, b2), add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+@named
+def rprop(
+  learning_rate: Hyperparameter,
+  *,
+  eta_minus: Hyperparameter = 0.5,
+  eta_plus: Hyperparameter = 1.2,
+  min_step_size: Hyperparameter = 1e-6,
+  max_step_size: Hyperparameter = 50.0,
+):
+  """Rprop: a step size for each element, which grows while its gradient keeps its sign.
+
+      s ← s · η₊ if g · g′ > 0;   s · η₋, and g ← 0, if g · g′ < 0;   then s ← min(max(s, low), high)
+      p ← p − s · sign(g),   g′ the gradient before, 0 where it had turned
+
+  It reads signs from one step to the next, which wants the gradient of all data, not of batches.
+
+  Args:
+    learning_rate: the first step size s; a schedule is read at the start only.
+    eta_minus: η₋, the factor after a turn.
+    eta_plus: η₊, the factor without one.
+    min_step_size: the bound from below.
+    max_step_size: the bound from above.
+
+  Source: Riedmiller & Braun 1993, as iRprop− of Igel & Hüsken 2000; torch's Rprop. `optax.rprop`
+  moves one step late: it emits the update of the step before, at first 0.
+  """
+  steps = scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size)
+  return chain(steps, scale(-1.0))

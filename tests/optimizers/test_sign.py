@@ -39,3 +39,13 @@ def test_lions_decay_is_decoupled():
 def test_a_share_outside_of_the_unit_interval_is_refused():
   with pytest.raises(ValueError, match=r"`lion\(b1=...\)` must be in \[0, 1\), got 1.5"):
     gx.lion(0.1, b1=1.5)
+
+
+def test_the_step_of_rprop_grows_and_shrinks_with_the_sign_of_the_gradient():
+  got = steps(gx.rprop(0.1, max_step_size=0.13), [1.0, 2.0, 3.0, -1.0, -1.0, -5.0])
+  np.testing.assert_allclose(got, [0.1, 0.12, 0.13, 0.0, -0.065, -0.078], rtol=1e-6)
+
+
+def test_a_step_size_that_is_not_positive_is_refused():
+  with pytest.raises(ValueError, match=r"`rprop\(eta_minus=...\)` must be greater than 0, got -1"):
+    gx.rprop(0.1, eta_minus=-1)
