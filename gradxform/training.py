@@ -58,7 +58,8 @@ DEMO_LEARNING_RATES = {
 }
 
 # Line searches, second derivatives and signs that are compared from step to step want the noise of small
-# batches averaged out; those that keep or solve with a matrix of all parameters want few parameters: without hidden layers the model is linear.
+# batches averaged out; those that keep or solve with a matrix of all parameters want few parameters:
+# without hidden layers the model is linear.
 DEMO_SETTINGS: dict[str, dict[str, Any]] = {
   "bfgs": {"batch_size": 512, "hidden": ()},
   "damped_newton": {"batch_size": 512, "hidden": ()},

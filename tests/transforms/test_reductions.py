@@ -11,7 +11,8 @@ def test_the_sum_of_squares_is_one_number_for_each_array():
   by = gx.chain(gx.sum_of_squares(), gx.running_sum(), gx.root())
   transform = gx.divide(gx.identity(), by=by)
   state = transform.init(updates)
-  assert {name: slot.shape for name, slot in state["divide"]["by"]["running_sum"]["total"].items()} == {"w": (), "z": ()}
+  totals = state["divide"]["by"]["running_sum"]["total"]
+  assert {name: total.shape for name, total in totals.items()} == {"w": (), "z": ()}
   normed, state = transform.update(updates, state)
   np.testing.assert_allclose(normed["w"], updates["w"] / 3, rtol=1e-6)
   np.testing.assert_allclose(normed["z"], [0.6 + 0.8j], rtol=1e-6)
