@@ -22,8 +22,11 @@ _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-
 # What stands for an argument without a default, by its name.
 ILLUSTRATIONS: dict[str, Any] = {
   # numbers
+  "clipping": 0.1,
   "constant": 1e-8,
   "decay": 0.9,
+  "eta": 0.01,
+  "gamma": 0.55,
   "learning_rate": 1e-3,
   "max_delta": 1.0,
   "max_norm": 1.0,

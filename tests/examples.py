@@ -12,9 +12,11 @@ from gradxform import combinators, optimizers, transforms
 
 # What cannot be called without arguments, or would be trivial with its defaults.
 EXAMPLES = {
+  "adaptive_grad_clip": gx.adaptive_grad_clip(0.1),
   "add": gx.add(gx.identity(), gx.trace(0.9)),
   "add_constant": gx.add_constant(0.1),
   "add_decayed_weights": gx.add_decayed_weights(0.01),
+  "add_noise": gx.add_noise(0.01, 0.55),
   "additive_average": gx.additive_average(0.9, initial=0.1),
   "average_from_first": gx.average_from_first(0.9),
   "bias_correction": gx.bias_correction(0.9),
@@ -34,6 +36,7 @@ EXAMPLES = {
   "scale": gx.scale(-0.1),
   "scale_by_momentum": gx.scale_by_momentum(0.9),
   "scale_by_rprop": gx.scale_by_rprop(0.1),
+  "scale_by_trust_ratio": gx.scale_by_trust_ratio(0.01, 0.1, 1e-3),
   "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
   "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
   "subtract": gx.subtract(gx.identity(), gx.moving_average(0.9)),

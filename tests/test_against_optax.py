@@ -67,6 +67,24 @@ ROWS = {
   "scale_by_amsgrad": (gx.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6), optax.scale_by_amsgrad(0.8, 0.9, 1e-4, 1e-6)),
   "scale_by_lion": (gx.scale_by_lion(0.8, 0.95), optax.scale_by_lion(0.8, 0.95)),
   "scale_by_adamax": (gx.scale_by_adamax(0.8, 0.95, 1e-4), optax.scale_by_adamax(0.8, 0.95, 1e-4)),
+  "scale_by_trust_ratio": (gx.scale_by_trust_ratio(), optax.scale_by_trust_ratio()),
+  "scale_by_trust_ratio options": (
+    gx.scale_by_trust_ratio(0.2, 0.5, 1e-2),
+    optax.scale_by_trust_ratio(0.2, 0.5, 1e-2),
+  ),
+  "scale_by_param_block_norm": (gx.scale_by_param_block_norm(), optax.scale_by_param_block_norm()),
+  "scale_by_param_block_norm floor": (gx.scale_by_param_block_norm(2.0), optax.scale_by_param_block_norm(2.0)),
+  "scale_by_param_block_rms floor": (gx.scale_by_param_block_rms(0.7), optax.scale_by_param_block_rms(0.7)),
+  "normalize_by_update_norm": (gx.normalize_by_update_norm(), optax.normalize_by_update_norm()),
+  "normalize_by_update_norm options": (
+    gx.normalize_by_update_norm(0.3, 1e-2),
+    optax.normalize_by_update_norm(0.3, 1e-2),
+  ),
+  "centralize": (gx.centralize(), optax.centralize()),
+  "adaptive_grad_clip": (gx.adaptive_grad_clip(0.1), optax.adaptive_grad_clip(0.1)),
+  "adaptive_grad_clip options": (gx.adaptive_grad_clip(1.5, 0.5), optax.adaptive_grad_clip(1.5, 0.5)),
+  "zero_nans": (gx.zero_nans(), optax.zero_nans()),
+  "keep_params_nonnegative": (gx.keep_params_nonnegative(), optax.keep_params_nonnegative()),
   "scale_by_belief": (gx.scale_by_belief(0.8, 0.95, 1e-4, 1e-6), optax.scale_by_belief(0.8, 0.95, 1e-4, 1e-6)),
   "scale_by_yogi": (gx.scale_by_yogi(0.8, 0.95, 1e-4, 1e-6, 1e-2), optax.scale_by_yogi(0.8, 0.95, 1e-4, 1e-6, 1e-2)),
   "scale_by_radam": (gx.scale_by_radam(0.8, 0.95, 1e-4, 1e-6, 6.0), optax.scale_by_radam(0.8, 0.95, 1e-4, 1e-6, 6.0)),
@@ -205,6 +223,18 @@ ROWS = {
     gx.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
     optax.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
   ),
+  "lars": (gx.lars(0.01), optax.lars(0.01)),
+  "lars options": (
+    gx.lars(warmup, weight_decay=0.1, trust_coefficient=0.2, eps=1e-2, momentum=0.8),
+    optax.lars(warmup, weight_decay=0.1, trust_coefficient=0.2, eps=1e-2, momentum=0.8),
+  ),
+  "lamb": (gx.lamb(0.01), optax.lamb(0.01)),
+  "lamb options": (
+    gx.lamb(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+    optax.lamb(0.01, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+  ),
+  "fromage": (gx.fromage(0.01), optax.fromage(0.01)),
+  "fromage options": (gx.fromage(warmup, min_norm=0.3), optax.fromage(warmup, min_norm=0.3)),
   "nadam": (gx.nadam(0.01), optax.nadam(0.01)),
   "nadam options": (gx.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
   "nadamw": (gx.nadamw(0.01), optax.nadamw(0.01)),
@@ -259,7 +289,7 @@ def trajectory(transform, params):
 def test_the_numbers_are_optaxs(row, float64):
   ours, theirs = ROWS[row]
   params = trees()
-  if "global_norm" in row:
+  if "global_norm" in row or "update_norm" in row:
     params = params[1]
   mine = jax.jit(trajectory, static_argnums=0)(ours, params)
   reference = jax.jit(trajectory, static_argnums=0)(theirs, params)

@@ -253,7 +253,7 @@ def test_a_nan_stays_where_the_scope_allows(name):
     np.testing.assert_array_equal(updates["w"].ravel()[1:], clean["w"].ravel()[1:])
   if transform.scope < Scope.WHOLE_TREE:
     np.testing.assert_array_equal(updates["b"], clean["b"])
-  elif name not in STOP_AT_NAN | IGNORE_THEIR_INPUT:
+  elif name not in STOP_AT_NAN | IGNORE_THEIR_INPUT | KEEP_LEAVES_APART:
     assert np.all(np.isnan(updates["b"]))
   ignores = transform.part.delayed or name in IGNORE_THEIR_INPUT
   assert ignores or np.isnan(updates["w"][0, 0])
@@ -271,8 +271,17 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify"}
-NEED_AN_ORDER = {"additive_average", "at_least", "clip", "clip_by_count", "running_max", "scale_by_rprop"}
+IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
+KEEP_LEAVES_APART = {"add_noise", "noisy_sgd"}  # they see the whole tree for the noise alone
+NEED_AN_ORDER = {
+  "additive_average",
+  "at_least",
+  "clip",
+  "clip_by_count",
+  "keep_params_nonnegative",
+  "running_max",
+  "scale_by_rprop",
+}
 REFUSE_COMPLEX = {
   **{name: name for name in NEED_AN_ORDER},
   "adopt": "clip_by_count",

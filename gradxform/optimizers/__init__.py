@@ -4,7 +4,8 @@ from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nada
 from gradxform.optimizers._adam_kin import adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, steepest_descent
-from gradxform.optimizers._descent import momentum, nesterov, sgd
+from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
+from gradxform.optimizers._layerwise import fromage, lamb, lars
 from gradxform.optimizers._lookback import (
   adan,
   ademamix,
@@ -18,6 +19,7 @@ __all__ = [
   # gradient descent
   "momentum",
   "nesterov",
+  "noisy_sgd",
   "optimistic_gradient_descent",
   "sgd",
   # the sign alone
@@ -48,6 +50,10 @@ __all__ = [
   "radam",
   "simplified_ademamix",
   "yogi",
+  # a step size for each array
+  "fromage",
+  "lamb",
+  "lars",
   # second order and line searches
   "bfgs",
   "damped_newton",

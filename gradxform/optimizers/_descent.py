@@ -2,7 +2,7 @@
 
 from gradxform.combinators import add, chain, identity
 from gradxform.core import Hyperparameter, named
-from gradxform.transforms import scale, scale_by_learning_rate, trace
+from gradxform.transforms import add_noise, scale, scale_by_learning_rate, trace
 
 
 @named
@@ -51,3 +51,21 @@ def nesterov(learning_rate: Hyperparameter, *, momentum: Hyperparameter = 0.9):
   """
   ahead = add(identity(), chain(trace(momentum), scale(momentum)))
   return chain(ahead, scale_by_learning_rate(learning_rate))
+
+
+@named
+def noisy_sgd(learning_rate: Hyperparameter, *, eta: Hyperparameter = 0.01, gamma: Hyperparameter = 0.55, key: int = 0):
+  """Gradient descent with normal noise whose variance falls with the steps.
+
+      p ← p − a · (g + N(0, η / tᵞ))
+
+  Args:
+    learning_rate: the step a.
+    eta: the variance η of the noise of the first step.
+    gamma: the power γ of its decay.
+    key: a seed, at least 0.
+
+  Source: Neelakantan et al. 2015, https://arxiv.org/abs/1511.06807; `optax.noisy_sgd`, whose noise
+  is another one.
+  """
+  return chain(add_noise(eta, gamma, key), scale_by_learning_rate(learning_rate))

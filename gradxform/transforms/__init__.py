@@ -18,7 +18,13 @@ from gradxform.transforms._adaptive import (
   scale_by_rss,
   scale_by_stddev,
 )
-from gradxform.transforms._clipping import clip, clip_by_block_rms, clip_by_count, clip_by_global_norm
+from gradxform.transforms._clipping import (
+  adaptive_grad_clip,
+  clip,
+  clip_by_block_rms,
+  clip_by_count,
+  clip_by_global_norm,
+)
 from gradxform.transforms._conjugate import conjugate_directions
 from gradxform.transforms._correction import bias_correction, rectify
 from gradxform.transforms._curvature import (
@@ -28,6 +34,14 @@ from gradxform.transforms._curvature import (
   precondition_by_hessian_diagonal,
 )
 from gradxform.transforms._decay import add_decayed_weights
+from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
+from gradxform.transforms._layerwise import (
+  centralize,
+  normalize_by_update_norm,
+  scale_by_param_block_norm,
+  scale_by_param_block_rms,
+  scale_by_trust_ratio,
+)
 from gradxform.transforms._line_search import backtracking_line_search, exact_line_search, zoom_line_search
 from gradxform.transforms._lookback import (
   scale_by_adan,
@@ -46,6 +60,7 @@ from gradxform.transforms._moments import (
   scale_by_momentum,
   trace,
 )
+from gradxform.transforms._noise import add_noise
 from gradxform.transforms._pointwise import (
   absolute,
   add_constant,
@@ -87,10 +102,21 @@ __all__ = [
   "bias_correction",
   "rectify",
   # bounds
+  "adaptive_grad_clip",
   "clip",
   "clip_by_block_rms",
   "clip_by_count",
   "clip_by_global_norm",
+  # norms and means of arrays
+  "centralize",
+  "normalize_by_update_norm",
+  "scale_by_param_block_norm",
+  "scale_by_param_block_rms",
+  "scale_by_trust_ratio",
+  # repairs and noise
+  "add_noise",
+  "keep_params_nonnegative",
+  "zero_nans",
   # cores of the adaptive optimizers
   "scale_by_adadelta",
   "scale_by_adam",

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from gradxform._checks import check_positive, check_real
+from gradxform._checks import check_not_negative, check_positive, check_real
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import elementwise, per_array, whole_tree
 from gradxform.tree import global_norm, real_dtype, sqrt
@@ -105,3 +105,40 @@ def clip_by_count(power: Hyperparameter = 0.25):
     return jnp.clip(u, -bound, bound)
 
   return elementwise("clip_by_count", rule, once={"bound": bound}, power=power)
+
+
+@named
+def adaptive_grad_clip(clipping: Hyperparameter, eps: Hyperparameter = 1e-3):
+  """Bounds the norm of each unit's update by a multiple of the norm of its parameters.
+
+      u ← u · min(1, c · max(‖p‖, eps) / ‖u‖),   norms over each unit
+
+  A unit is what feeds one output: the whole of a vector; along the first axis of arrays with two or
+  three axes; along all but the last of arrays with more, such as the kernels of convolutions.
+
+  Args:
+    clipping: the multiple c, greater than 0.
+    eps: the least norm of a unit's parameters; at least 0.
+
+  Raises:
+    ValueError: if `update` is not given the parameters.
+
+  Source: Brock et al. 2021, equation 3, https://arxiv.org/abs/2102.06171; `optax.adaptive_grad_clip`,
+  which refuses arrays of more than five axes.
+  """
+  check_positive("adaptive_grad_clip", clipping=clipping)
+  check_not_negative("adaptive_grad_clip", eps=eps)
+
+  def rule(u, *, param, clipping, eps):
+    limit, own = clipping * jnp.maximum(_unit_norms(param), eps), _unit_norms(u)
+    return jnp.where(own < limit, u, u * (limit / jnp.where(own == 0, 1, own)))
+
+  return per_array("adaptive_grad_clip", rule, clipping=clipping, eps=eps)
+
+
+def _unit_norms(x):
+  """The norm of each unit, with the number of axes of the array."""
+  axes = tuple(range(x.ndim - 1)) if x.ndim > 3 else (0,)
+  if sum(length != 1 for length in x.shape) < 2:
+    axes = tuple(range(x.ndim))
+  return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axes, keepdims=True))
