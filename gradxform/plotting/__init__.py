@@ -6,8 +6,8 @@ from gradxform.plotting._convergence import convergence_plot
 from gradxform.plotting._curves import curves
 from gradxform.plotting._levels import level_sets
 from gradxform.plotting._line import line
+from gradxform.plotting._looks import BLUE, GREY, VERMILLION, Style, style_of
 from gradxform.plotting._sensitivity import sensitivity_map
-from gradxform.plotting._style import BLUE, GREY, VERMILLION, Style, style_of
 from gradxform.plotting._surface import surface
 from gradxform.plotting._values import values
 

@@ -13,8 +13,9 @@ from gradxform._checks import check_integer, check_number, rejected
 from gradxform.plotting._drawing import Panel, Scene
 from gradxform.plotting._levels import plane_scene
 from gradxform.plotting._line import line_scene
+from gradxform.plotting._looks import GREY
 from gradxform.plotting._paths import Trajectories, as_sequence
-from gradxform.plotting._style import GREY, MARGIN
+from gradxform.plotting._style import MARGIN
 
 _DPI = 90
 _LAST_SECONDS = 2.5

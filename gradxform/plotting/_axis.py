@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullLocator
 
-from gradxform.plotting._style import GREY, number
+from gradxform.plotting._looks import GREY
+from gradxform.plotting._style import number
 
 _HEADROOM = 1e3  # times the greatest start, above which values are cut off
 _DEPTH = 1e-30  # times the top, below which values count as 0
 _FEW_DECADES = 2.0
 _MOST_TICKS = 9
+_MOST_SIGNED_TICKS = 12
 _LINEAR_UP_TO = 100.0
 _MARGIN = 0.05
 
@@ -95,6 +97,7 @@ def draw_axis(axes: Axes, scale: Scale, gaps: Sequence[np.ndarray]) -> None:
   """The vertical axis, and the line on which values of 0 stand."""
   if scale.kind == "symlog":
     axes.set_yscale("symlog", linthresh=scale.threshold)
+    _draw_signed_decades(axes, scale)
   elif scale.kind == "log":
     axes.set_yscale("log")
     _draw_decades(axes, scale)
@@ -123,3 +126,17 @@ def _draw_decades(axes: Axes, scale: Scale) -> None:
   exponents = np.arange(np.ceil(low), np.floor(high) + 1)
   axes.set_yticks(10.0 ** exponents[exponents % stride == 0])
   axes.yaxis.set_major_formatter(LogFormatterSciNotation())
+
+
+def _draw_signed_decades(axes: Axes, scale: Scale) -> None:
+  """Ticks at 0 and at powers of ten of both signs, as far apart as their numbers need."""
+  top = max(abs(scale.low), abs(scale.high))
+  exponents = np.arange(np.floor(np.log10(top)), np.floor(np.log10(scale.threshold)), -1.0)
+  ticks = [0.0]
+  apart = (scale.forward(np.array(scale.high)) - scale.forward(np.array(scale.low))) / _MOST_SIGNED_TICKS
+  for tick in np.concatenate([10.0**exponents, -(10.0**exponents)]):
+    distances = np.abs(scale.forward(np.array(ticks)) - scale.forward(tick))
+    if scale.low <= tick <= scale.high and distances.min() > apart:
+      ticks.append(float(tick))
+  axes.set_yticks(ticks)
+  axes.yaxis.set_minor_locator(NullLocator())

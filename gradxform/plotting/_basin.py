@@ -12,14 +12,8 @@ from gradxform.plotting._axis import draw_axis, scale_of
 from gradxform.plotting._drawing import point_marks
 from gradxform.plotting._field import heights, minima_within, within
 from gradxform.plotting._heat import DIVERGED, color_scale, diverged_handle, draw_cells, edges_of, gaps_of
+from gradxform.plotting._looks import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
 from gradxform.plotting._style import (
-  BLACK,
-  BLUE,
-  GREEN,
-  ORANGE,
-  PURPLE,
-  SKY,
-  YELLOW,
   Picture,
   add_legend,
   add_legend_below,

@@ -9,17 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gradxform._checks import rejected
-from gradxform.plotting._style import (
-  GREY,
-  Style,
-  about,
-  add_legend,
-  entry,
-  legend_size,
-  picture,
-  style_axes,
-  styles_of,
-)
+from gradxform.plotting._looks import GREY, Style, styles_of
+from gradxform.plotting._style import about, add_legend, entry, legend_size, picture, style_axes
 from gradxform.trajectories import Convergence
 
 _HEIGHT = 3.9  # inches

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from gradxform.plotting._style import BLUE, GREY, VERMILLION, picture, style_axes
+from gradxform.plotting._looks import BLUE, GREY, VERMILLION
+from gradxform.plotting._style import picture, style_axes
 
 if TYPE_CHECKING:
   from gradxform.training import History

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradxform.plotting._field import minima_within
+from gradxform.plotting._looks import BLACK, YELLOW
 from gradxform.plotting._paths import Path
-from gradxform.plotting._style import BLACK, YELLOW, Picture
+from gradxform.plotting._style import Picture
 from gradxform.trajectories import Trajectory
 
 BELOW, LINES, ABOVE = 3.0, 4.0, 5.0  # zorder: of rims, of lines, and of what nothing may hide

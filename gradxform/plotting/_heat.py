@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from gradxform.objectives import Objective
-from gradxform.plotting._style import GREY, VERMILLION
+from gradxform.plotting._looks import GREY, VERMILLION
 
 DIVERGED = VERMILLION
 _MAP = "viridis"
@@ -41,7 +41,7 @@ def color_scale(gaps: np.ndarray, objective: Objective, most: float) -> Normaliz
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
     return Normalize(low, high if high > low else low + 1.0)
   high = min(positive.max(), most) if most > positive.min() else positive.max()
-  low = max(np.quantile(positive, _LEAST_SHARE), _DEPTH * high)
+  low = max(np.quantile(positive, _LEAST_SHARE, method="lower"), _DEPTH * high)
   return LogNorm(low, high) if high > low else LogNorm(0.1 * high, high)
 
 

@@ -11,18 +11,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from gradxform.plotting._drawing import Scene, draw_paths, legend_handles, marks_of
 from gradxform.plotting._field import PALE, Field, field
+from gradxform.plotting._looks import GREY
 from gradxform.plotting._paths import Trajectories, as_box, as_sequence, paths_of, window_notes
-from gradxform.plotting._style import (
-  GREY,
-  WIDTH,
-  Picture,
-  about,
-  add_legend,
-  legend_size,
-  number,
-  picture,
-  style_axes,
-)  # fmt: skip
+from gradxform.plotting._style import WIDTH, Picture, about, add_legend, legend_size, number, picture, style_axes
 
 _LEVELS = 17
 _LEVELS_TO_A_TICK = 2

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from gradxform.plotting._drawing import Scene, draw_paths, legend_handles, point_marks
 from gradxform.plotting._field import heights, minima_within
+from gradxform.plotting._looks import GREY
 from gradxform.plotting._paths import Trajectories, as_box, as_sequence, paths_of, window_notes
-from gradxform.plotting._style import GREY, about, add_legend, legend_size, picture, style_axes
+from gradxform.plotting._style import about, add_legend, legend_size, picture, style_axes
 from gradxform.trajectories import Trajectory
 
 _RESOLUTION = 800

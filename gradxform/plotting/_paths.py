@@ -10,7 +10,8 @@ import numpy as np
 from gradxform._checks import rejected
 from gradxform.objectives import Objective
 from gradxform.plotting._field import within
-from gradxform.plotting._style import Style, entry, styles_of
+from gradxform.plotting._looks import Style, styles_of
+from gradxform.plotting._style import entry
 from gradxform.trajectories import Trajectory
 
 Trajectories = Trajectory | Sequence[Trajectory] | Mapping[str, Trajectory]
@@ -233,12 +234,14 @@ def visible(points: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray
   if within(points[0], box):
     rows.append((points[0], 0, True))
   for step, (a, b, t, u) in enumerate(zip(points[:-1], points[1:], enter, leave, strict=True), start=1):
-    if not t <= u:
+    ends_inside = bool(within(b, box))
+    if not (t <= u or ends_inside):  # t and u are NaN where a or b is not finite
       continue
-    if t > 0 or not rows:
-      rows += [(np.full_like(a, np.nan), step, False)] if rows else []
+    if rows and t != 0:
+      rows.append((np.full_like(a, np.nan), step, False))
+    if t > 0:
       rows.append((a + t * (b - a), step, False))
-    rows.append((b, step, True) if u >= 1 else (a + u * (b - a), step, False))
+    rows.append((b, step, True) if ends_inside else (a + u * (b - a), step, False))
   if not rows:
     return np.zeros((0, points.shape[1])), np.zeros(0, int), np.zeros(0, bool)
   vertices, reached, marked = zip(*rows, strict=True)

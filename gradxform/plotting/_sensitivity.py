@@ -20,7 +20,8 @@ from gradxform.plotting._heat import (
   is_log_spaced,
   set_log,
 )
-from gradxform.plotting._style import BLACK, BLUE, add_legend, entry, formula_of, number, picture, style_axes
+from gradxform.plotting._looks import BLACK, BLUE
+from gradxform.plotting._style import add_legend, entry, formula_of, number, picture, style_axes
 from gradxform.trajectories import Sensitivity
 from gradxform.trajectories._labels import label
 

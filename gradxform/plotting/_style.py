@@ -1,31 +1,19 @@
-"""What all pictures share: the look of an optimizer, wherever it is drawn; figures, headings, axes and legends."""
+"""What all pictures share: figures that show themselves, headings, axes, legends and numbers."""
 
-import collections
-import dataclasses
-import hashlib
 import io
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 
 from gradxform.objectives import Objective
+from gradxform.plotting._looks import GREY
 from gradxform.trajectories import Trajectory
-from gradxform.trajectories._labels import label
-
-# Colours that colour-blind readers can tell apart: Okabe & Ito 2008, “Color Universal Design”. Their
-# yellow is too pale for a line on white.
-BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#5A5A5A"
-BLACK, ORANGE, SKY, GREEN, YELLOW, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7"
 
 WIDTH = 9.0  # inches, as are all lengths: that of a cell in a notebook
 LINE_HEIGHT = 0.2
@@ -37,108 +25,6 @@ _TITLE_CHARACTERS = {"monospace": 100, "sans-serif": 95}
 _SUBTITLE_CHARACTERS = 125
 _LEGEND_CHARACTERS = 31
 _LEGEND_LINE = 0.152
-
-SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.6)), (0, (1.3, 1.1)), (0, (6, 1.5, 1.3, 1.5))
-_MARKERS = "osD^vP<X>d"
-_DASHES = (SOLID, DASHED, MIXED, DOTTED)
-_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-
-
-@dataclasses.dataclass(frozen=True)
-class Style:
-  """How the line of an optimizer looks.
-
-  Attributes:
-    color: as ``#RRGGBB``.
-    marker: of a step, as matplotlib names it.
-    dash: a matplotlib line style.
-  """
-
-  color: str
-  marker: str
-  dash: Any = SOLID
-
-  def drawn(self, width: float = 1.8, size: float = 5.0) -> dict[str, Any]:
-    """The keyword arguments of `Axes.plot`: the line, and markers with a white rim."""
-    line = {"color": self.color, "linestyle": self.dash, "linewidth": width}
-    return {
-      **line,
-      "marker": self.marker,
-      "markersize": size,
-      "markeredgecolor": "white",
-      "markeredgewidth": 0.1 * size,
-    }
-
-
-_STYLES = {
-  "sgd": Style(BLACK, "o"),
-  "momentum": Style(ORANGE, "s"),
-  "nesterov": Style(PURPLE, "D"),
-  "adagrad": Style(GREEN, "^"),
-  "adadelta": Style("#00573F", "v", DASHED),
-  "rmsprop": Style(SKY, "P"),
-  "centered_rmsprop": Style("#2E6E9E", "X", DASHED),
-  "adam": Style(VERMILLION, "X"),
-  "adamw": Style("#7A2E00", "d", DASHED),
-  "amsgrad": Style("#F0997A", "<", MIXED),
-  "adamax": Style("#73005C", ">", DASHED),
-  "nadam": Style("#8C8C1E", "v"),
-  "nadamw": Style("#55551A", "^", DASHED),
-  "sign_sgd": Style("#4D4D4D", "d", DOTTED),
-  "signum": Style("#A66F00", ">", DASHED),
-  "lion": Style("#3B7A57", "s", DASHED),
-  "newton": Style(BLUE, "o"),
-  "damped_newton": Style("#00485C", "s", DASHED),
-  "steepest_descent": Style("#7F7F7F", "<"),
-  "nonlinear_cg": Style("#6E4A00", "D", MIXED),
-  "bfgs": Style("#2A1A6E", "^", DASHED),
-  "lbfgs": Style("#5B2BE0", "v"),
-}
-
-
-def style_of(trajectory: Trajectory) -> Style:
-  """The look of its optimizer, the same in every picture and whatever else is drawn.
-
-  It is that of the function's name; of a chain, that of the names of its stages. Hyperparameters
-  change nothing. Names without an entry in the table get a look from a hash of them; where they
-  name one that has, as in ``scale_by_adam → …``, its colour.
-  """
-  name = label(trajectory.optimizer)
-  if name in _STYLES:
-    return _STYLES[name]
-  number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-  number, color = divmod(number, len(_COLORS))
-  number, marker = divmod(number, len(_MARKERS))
-  words = [word.removeprefix("scale_by_") for word in re.findall(r"\w+", name)]
-  colors = [_STYLES[word].color for word in words if word in _STYLES]
-  return Style([*colors, _COLORS[color]][0], _MARKERS[marker], _DASHES[1 + number % (len(_DASHES) - 1)])
-
-
-def styles_of(trajectories: Sequence[Trajectory]) -> list[Style]:
-  """The looks of several in one picture: those that share one differ in shade, marker and dash.
-
-  The first of them has the look of `style_of`, the second and so on those that follow from it.
-  """
-  seen: collections.Counter[Style] = collections.Counter()
-  styles = []
-  for style in map(style_of, trajectories):
-    styles.append(_variant(style, seen[style]))
-    seen[style] += 1
-  return styles
-
-
-def _variant(style: Style, number: int) -> Style:
-  """A shade of the same colour, with another marker and dash."""
-  if not number:
-    return style
-  red, green, blue = rgb = to_rgb(style.color)
-  dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.2
-  shares = (0.42, 0.62, 0.25) if dark else (-0.45, 0.45, -0.65)
-  share = shares[(number - 1) % len(shares)]
-  end = 1.0 if share > 0 else 0.0
-  color = to_hex(tuple(np.array(rgb) + abs(share) * (end - np.array(rgb)))).upper()
-  marker = _MARKERS[(_MARKERS.index(style.marker) + 3 * number) % len(_MARKERS)]
-  return Style(color, marker, _DASHES[(_DASHES.index(style.dash) + number) % len(_DASHES)])
 
 
 class Picture(Figure):
@@ -273,8 +159,3 @@ def number(value: float) -> str:
   """A number of three digits, without an exponent where it is not long."""
   rounded = float(f"{value:.3g}")
   return (f"{rounded:.0f}" if 100 <= abs(rounded) < 1e6 else f"{rounded:g}").replace("-", "−")
-
-
-def halo(width: float) -> list[patheffects.AbstractPathEffect]:
-  """A white rim around a line or a text, which sets it off from what is below."""
-  return [patheffects.Stroke(linewidth=width + 1.6, foreground="white"), patheffects.Normal()]

@@ -15,11 +15,12 @@ from gradxform._checks import check_number
 from gradxform.objectives import Objective
 from gradxform.plotting._drawing import BELOW, LINES, RIM, legend_handles, marks_of
 from gradxform.plotting._field import PALE, Field, field, heights, within
+from gradxform.plotting._looks import GREY
 from gradxform.plotting._paths import Path, Trajectories, as_box, as_sequence, paths_of, window_notes
-from gradxform.plotting._style import GREY, WIDTH, about, add_legend, legend_size, number, picture
+from gradxform.plotting._style import WIDTH, about, add_legend, legend_size, number, picture
 
 _RESOLUTION = 161
-_MESH = 80  # facets along each axis
+_MESH_STRIDE = 2  # divides the grid evenly: mplot3d pads uneven facets with what is in memory
 _LEFT, _Z_LABELS, _SIDE = 0.6, 0.75, 5.9  # inches
 _EMPTY = 0.15  # inches, that nothing fills at the top of the axes
 _ASPECT = (1.0, 1.0, 0.62)
@@ -202,7 +203,7 @@ def _draw_surface(axes: Any, shown: Surface) -> None:
     axes.text2D(0.5, 0.5, "not finite in this window", transform=axes.transAxes, ha="center", color=GREY, size=9)
     return
   axes.plot_surface(
-    x, y, shown.grid, facecolors=colors, rcount=_MESH, ccount=_MESH, lightsource=LightSource(225, 55),
+    x, y, shown.grid, facecolors=colors, rstride=_MESH_STRIDE, cstride=_MESH_STRIDE, lightsource=LightSource(225, 55),
     edgecolor="#9FB0BF", linewidth=0.15, antialiased=True, zorder=1,
   )  # fmt: skip
 
