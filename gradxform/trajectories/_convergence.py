@@ -1,27 +1,26 @@
-"""How fast a path converges: its order and rate, against theory on quadratics."""
+"""How fast a path converges: its order and rate."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from gradxform._checks import check_choice, rejected
-from gradxform.core import Transform
 from gradxform.objectives import Objective
 from gradxform.trajectories._path import Trajectory
 from gradxform.trajectories._programs import distances
+from gradxform.trajectories._theory import linear_rate
 
 MEASURES = ("distance", "value", "gradient_norm")
 _FEWEST = 4  # errors from which an order can be read
+_FEW = 8  # errors from which a rate can be read where steps gain unequally
 _LAST = 4  # pairs of a fast ending
-_MOST_VARIABLES = 200
-_SLACK = 100.0  # rounding leaves a step that should end at the minimum of a quadratic a little above the floor
+_EQUAL = 0.2  # relative spread of the gains of the last steps, up to which they count as the same
+_SLACK = 100.0  # rounding comes and goes: times the floor, what is no way back from it
+_MOST_SLACK = 1e6
 _LITTLE = 0.01  # change of the logarithm of the error over half a path, which counts as none
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,11 +35,12 @@ class Convergence:
     kind: ``diverged``; ``diverging``, its errors grow; ``finite``, at the minimum of a quadratic
       after at most as many steps as it has variables; ``cubic``, ``quadratic``, ``superlinear``,
       ``linear``, ``sublinear``; ``stalled``; or ``too short`` to say.
-    order: q; NaN if it is diverged, finite or too short.
+    order: q; NaN if it is diverged, finite or too short, or superlinear with errors too few to tell.
     rate: r: of a linear path the ratio of errors from step to step, where they oscillate that of
       their envelope; NaN with the order.
-    steps: after how many the error is down to rounding; ``None`` if it is not.
-    theory: the rate in theory, of a linear iteration on a quadratic (see `linear_rate`); otherwise NaN.
+    steps: after how many the error is down to rounding, and stays there; ``None`` if it is not.
+    theory: the rate in theory, of a linear iteration on a quadratic: `linear_rate`, of values its
+      square; otherwise NaN.
   """
 
   name: str
@@ -55,110 +55,6 @@ class Convergence:
 
   def __repr__(self) -> str:
     return f"<convergence of {self.name}: {self.kind}, order {self.order:.3g}, rate {self.rate:.4g}>"
-
-
-@dataclasses.dataclass(frozen=True)
-class BestRates:
-  """The best that theory allows on a convex quadratic with curvatures from m to L, κ = L / m.
-
-  Attributes:
-    learning_rate: of gradient descent, 2 / (L + m).
-    rate: its error ratio, (κ − 1) / (κ + 1).
-    momentum_learning_rate: of the heavy ball, 4 / (√L + √m)².
-    momentum: ((√κ − 1) / (√κ + 1))².
-    momentum_rate: its error ratio in the long run, (√κ − 1) / (√κ + 1).
-    conjugate_gradient_steps: the number n of variables, which conjugate gradients need at most.
-  """
-
-  learning_rate: float
-  rate: float
-  momentum_learning_rate: float
-  momentum: float
-  momentum_rate: float
-  conjugate_gradient_steps: int
-
-
-def best_rates(objective: Objective) -> BestRates:
-  """Computes the best settings and rates for a convex quadratic.
-
-  Args:
-    objective: a quadratic, with a constant ``hessian``.
-
-  Raises:
-    ValueError: if it is not known to be a convex quadratic.
-
-  Source: Polyak 1964; Nocedal & Wright 2006, sections 3.3 and 5.1.
-
-  >>> from gradxform import objectives
-  >>> round(best_rates(objectives.bowl()).rate, 6)
-  0.904762
-  """
-  kappa, (least, greatest) = objective.condition_number, objective.curvature
-  root = np.sqrt(kappa)
-  slow = float((root - 1) / (root + 1))
-  momentum_learning_rate = float(4 / (np.sqrt(greatest) + np.sqrt(least)) ** 2)
-  return BestRates(
-    2 / (greatest + least), (kappa - 1) / (kappa + 1), momentum_learning_rate, slow**2, slow, objective.n
-  )
-
-
-def linear_rate(optimizer: Transform, objective: Objective) -> float:
-  """Computes the rate in theory of an optimizer on a quadratic, where its step is linear.
-
-      ρ = max |λ(J)|,   J the Jacobian of (point, state) ↦ one step
-
-  So for gradient descent ρ = max |1 − a λ(H)|; momentum, with its state, has the roots of its
-  second-order recurrence. That the step is linear is tested, not assumed: J must be the same at
-  the minimum and elsewhere, and tell what the step does.
-
-  Args:
-    optimizer: a transform of this package.
-    objective: what it descends on.
-
-  Returns:
-    The spectral radius; NaN where the objective is no quadratic or has more than 200 variables,
-    or the step is not linear, as that of Adam or of a line search.
-
-  Source: Polyak 1964; Nocedal & Wright 2006, section 3.3.
-
-  >>> import gradxform as gx
-  >>> from gradxform import objectives
-  >>> round(linear_rate(gx.sgd(0.4), objectives.bowl()), 6)
-  0.92
-  """
-  if objective.hessian is None or objective.n > _MOST_VARIABLES or optimizer.part.reads - {"value_fn", "param"}:
-    return np.nan
-  with jax.enable_x64(True):
-    step, size = _step_from_minimum(optimizer, objective)
-    jacobian, somewhere = jax.jit(jax.jacfwd(step)), np.random.default_rng(0).normal(size=size)
-    here, there = np.asarray(jacobian(np.zeros(size))), np.asarray(jacobian(somewhere))
-    moved = np.asarray(step(somewhere) - step(np.zeros(size)))
-  if not np.isfinite(here).all() or not np.allclose(here, there, rtol=1e-9, atol=1e-12):
-    return np.nan
-  if not np.allclose(moved, here @ somewhere, rtol=1e-9, atol=1e-9):
-    return np.nan
-  return float(np.abs(np.linalg.eigvals(here)).max(initial=0.0))
-
-
-def _step_from_minimum(optimizer: Transform, objective: Objective) -> tuple[Callable[[Any], jax.Array], int]:
-  """A step as a function of one vector of point and state; the minimum with the first state is at 0."""
-  minimum = jnp.asarray(objective.minima[0] if len(objective.minima) else np.zeros(objective.n), jnp.float64)
-  state = optimizer.init(minimum)
-  floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(state)]
-  numbers, structure = jax.tree.flatten(state)
-  kept = [leaf for leaf, is_float in zip(numbers, floats, strict=True) if is_float]
-  origin, unravel = ravel_pytree((minimum, kept))
-
-  def step(moved: Any) -> jax.Array:
-    point, moved_state = unravel(origin + moved)
-    fill = iter(moved_state)
-    full = [next(fill) if is_float else leaf for leaf, is_float in zip(numbers, floats, strict=True)]
-    grads = jax.grad(objective.fn)(point)
-    new, out = optimizer.step(grads, jax.tree.unflatten(structure, full), point, value_fn=objective.fn)
-    kept = [leaf for leaf, is_float in zip(jax.tree.leaves(out), floats, strict=True) if is_float]
-    return ravel_pytree((new, kept))[0]
-
-  return step, origin.size
 
 
 def convergence(trajectory: Trajectory, *, measure: str = "distance") -> Convergence:
@@ -190,21 +86,47 @@ def convergence(trajectory: Trajectory, *, measure: str = "distance") -> Converg
   """
   check_choice("convergence", MEASURES, measure=measure)
   errors, floor = _errors(trajectory, measure)
-  last = trajectory.objective.n if trajectory.objective.hessian is not None else -1
-  ended = np.flatnonzero(errors[: last + 1] <= _SLACK * floor)
-  small = ended if ended.size else np.flatnonzero(errors <= floor)
-  steps = int(small[0]) if small.size else None
-  theory = linear_rate(trajectory.optimizer, trajectory.objective)
-  fit = functools.partial(Convergence, trajectory.name, trajectory, measure, errors, steps=steps, theory=theory)
+  theory = linear_rate(trajectory.optimizer, trajectory.objective) ** (2 if measure == "value" else 1)
+  found = functools.partial(Convergence, trajectory.name, trajectory, measure, errors, theory=theory)
   if trajectory.diverged or not np.isfinite(errors).all():
-    return fit(kind="diverged", order=np.nan, rate=np.nan)
-  useful = errors if steps is None else errors[:steps]
-  if ended.size:
-    return fit(kind="finite", order=np.nan, rate=np.nan)
-  if len(useful) < _FEWEST:
-    return fit(kind="too short", order=np.nan, rate=np.nan)
-  kind, order, rate = _fast_ending(np.log(useful)) or _slow_ending(np.log(useful), finished=steps is not None)
-  return fit(kind=kind, order=order, rate=rate)
+    return found(kind="diverged", order=np.nan, rate=np.nan, steps=None)
+  ended = _ended(errors, floor, trajectory.objective)
+  if ended is not None:
+    return found(kind="finite", order=np.nan, rate=np.nan, steps=ended)
+  steps, logs = _settled(errors, floor, _SLACK * floor), np.log(np.maximum(errors, _TINY))
+  useful = logs[:steps]
+  below = None if steps is None else float(np.log(max(floor, _TINY)))
+  kind, order, rate = "too short", np.nan, np.nan
+  if len(useful) >= _FEWEST:
+    fast = _fast_ending(useful, below)
+    kind, order, rate = fast or _slow_ending(logs[: _fallen(errors, steps)], finished=steps is not None)
+  return found(kind=kind, order=order, rate=rate, steps=steps)
+
+
+def _settled(errors: np.ndarray, floor: float, slack: float) -> int | None:
+  """The first step at which the error is no more than the floor, from which on it never exceeds the slack."""
+  largest_to_come = np.maximum.accumulate(errors[::-1])[::-1]
+  settled = np.flatnonzero((errors <= floor) & (largest_to_come <= slack))
+  return int(settled[0]) if settled.size else None
+
+
+def _ended(errors: np.ndarray, floor: float, objective: Objective) -> int | None:
+  """After how many steps, at most its number of variables, it was at the minimum of a quadratic."""
+  if objective.hessian is None:
+    return None
+  # conjugate directions lose that property to rounding, the more so the worse the condition
+  with np.errstate(divide="ignore"):
+    slack = floor * min(max(_SLACK, 16 * float(np.linalg.cond(objective.hessian))), _MOST_SLACK)
+  steps = _settled(errors, slack, slack)
+  return steps if steps is not None and steps <= objective.n else None
+
+
+def _fallen(errors: np.ndarray, steps: int | None) -> int | None:
+  """How many errors fell; where a minimum is at the origin, they fall far below the rounding of the first."""
+  if steps is None:
+    return None
+  above = errors > _SLACK * np.min(errors[errors > 0], initial=np.inf)
+  return max(steps, len(errors) if above.all() else int(np.argmin(above)))
 
 
 def _errors(trajectory: Trajectory, measure: str) -> tuple[np.ndarray, float]:
@@ -212,7 +134,7 @@ def _errors(trajectory: Trajectory, measure: str) -> tuple[np.ndarray, float]:
   known, eps = trajectory.objective, 16 * float(np.finfo(trajectory.points.dtype).eps)
   if measure == "gradient_norm":
     norms = trajectory.gradient_norms.astype(np.float64)
-    return norms, eps * float(np.max(norms[np.isfinite(norms)], initial=0.0))
+    return norms, eps * float(norms[0])
   if measure == "value":
     if not np.isfinite(known.minimum):
       wanted = f"'distance' or 'gradient_norm' for {known.name!r}, whose least value is not known, got 'value'."
@@ -229,30 +151,44 @@ def _errors(trajectory: Trajectory, measure: str) -> tuple[np.ndarray, float]:
   return errors, eps * max(float(np.linalg.norm(minima[nearest])), float(errors[0]))
 
 
-def _fast_ending(logs: np.ndarray) -> tuple[str, float, float] | None:
-  """Order and rate of a path whose last steps gain more and more digits; `None` for any other."""
+def _fast_ending(logs: np.ndarray, below: float | None) -> tuple[str, float, float] | None:
+  """Order and rate of a path whose last steps gain more and more digits; `None` for any other.
+
+  Where it went on below the floor, with the logarithm ``below``, that step gained at least as much.
+  """
   gains = -np.diff(logs)
-  half = gains[len(gains) // 2 : -3]
-  grows = (gains[-2:] > 1.1 * gains[-3:-1]).all() and gains[-1] > np.log(10)
-  outruns = len(half) >= 3 and gains[-3:].mean() > 2 * max(half.mean(), 0) and gains[-3:].min() > np.log(2)
-  if len(gains) < 3 or not (grows or outruns):
+  known = gains
+  if below is not None and logs[-1] - below > gains[-1]:
+    gains = np.append(gains, logs[-1] - below)
+  last, before = gains[-3:], gains[:-3]
+  before = before[len(gains) // 2 :] if len(before) >= len(gains) // 2 + 3 else before
+  grows = (last[1:] > 1.1 * last[:-1]).all() and last[-1] > np.log(10)
+  outruns = len(before) >= 2 and last.mean() > 1.5 * max(before.mean(), 0) and last.min() > np.log(2)
+  if last.sum() < np.log(1e3) or not (grows or (outruns and not _are_equal(last))):
     return None
-  pairs = min(_LAST, len(gains)) if not grows or (gains[-3] > 1.1 * gains[-4:-3]).all() else 3
+  pairs = min(_LAST, len(known)) if not grows or (known[-3] > 1.1 * known[-4:-3]).all() else 3
   order, intercept = np.polyfit(logs[-pairs - 1 : -1], logs[-pairs:], 1)
   if order < 1.05:
-    return None
+    return "superlinear", np.nan, np.nan
   kind = "cubic" if order >= 2.5 else "quadratic" if order >= 1.75 else "superlinear"
   return kind, float(order), float(np.exp(intercept))
 
 
+def _are_equal(gains: np.ndarray) -> bool:
+  return np.ptp(gains) <= _EQUAL * np.abs(gains).min()
+
+
 def _slow_ending(logs: np.ndarray, *, finished: bool) -> tuple[str, float, float]:
   """Linear or slower: the slope of the envelope over the second half."""
-  envelope = np.maximum.accumulate(logs[::-1])[::-1]
+  if len(logs) < _FEW and not _are_equal(np.diff(logs)[-3:]):
+    return "too short", np.nan, np.nan
+  highest, envelope = np.maximum.accumulate(logs), np.maximum.accumulate(logs[::-1])[::-1]
   end = len(logs) if finished or len(logs) < 10 else len(logs) - len(logs) // 10  # what is to come lifts the envelope
   start = end // 2 if end >= 8 else end - 4
   steps, tail = np.arange(start, end, dtype=np.float64), envelope[start:end]
-  if logs[end - 1] > logs[start] + _LITTLE and logs[-1] > logs[0]:
-    return "diverging", 1.0, float(np.exp(np.polyfit(steps, logs[start:end], 1)[0]))
+  if highest[end - 1] > highest[start] + _LITTLE:
+    with np.errstate(over="ignore"):
+      return "diverging", 1.0, float(np.exp(np.polyfit(steps, highest[start:end], 1)[0]))
   (slope, _), linear, *_ = np.polyfit(steps, tail, 1, full=True)
   _, power, *_ = np.polyfit(np.log(steps + 1), tail, 1, full=True)
   if tail[0] - tail[-1] < _LITTLE:
