@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 import gradxform as gx
-from gradxform import combinators, optimizers, transforms
+from gradxform import combinators, optimizers, transforms, wrappers
 from gradxform.objectives import OBJECTIVES
 
 _WIDTH = 88
-_KINDS = (combinators, transforms, optimizers)
+_KINDS = (combinators, transforms, wrappers, optimizers)
 _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
@@ -45,7 +45,9 @@ ILLUSTRATIONS: dict[str, Any] = {
   "inner": gx.moving_average(0.9),
   "magnitude": gx.identity(),
   "minuend": gx.identity(),
+  "matrices": gx.orthogonalize(),
   "numerator": gx.moving_average(0.9),
+  "others": gx.scale_by_adam(),
   "statistic": gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps=1e-6)),
   "subtrahend": gx.moving_average(0.9),
 }

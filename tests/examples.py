@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 import gradxform as gx
-from gradxform import combinators, optimizers, transforms
+from gradxform import combinators, optimizers, transforms, wrappers
 
 # What cannot be called without arguments, or would be trivial with its defaults.
 EXAMPLES = {
@@ -38,6 +38,7 @@ EXAMPLES = {
   "previous": gx.previous(gx.moving_average(0.9, initial=0.1)),
   "rectify": gx.rectify(0.9),
   "root": gx.chain(gx.square(), gx.root(1e-3, 1e-3)),
+  "route_matrices": gx.route_matrices(gx.trace(0.9), others=gx.scale_by_adam()),
   "scale": gx.scale(-0.1),
   "scale_by_factored_rms": gx.scale_by_factored_rms(min_dim_size_to_factor=2),
   "scale_by_momentum": gx.scale_by_momentum(0.9),
@@ -51,7 +52,7 @@ EXAMPLES = {
   "at_least": gx.at_least(-0.2),
 }
 
-EXPORTED = [*combinators.__all__, *transforms.__all__, *optimizers.__all__]
+EXPORTED = [*combinators.__all__, *transforms.__all__, *wrappers.__all__, *optimizers.__all__]
 
 
 def example(name):

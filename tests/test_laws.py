@@ -248,7 +248,7 @@ def test_its_scope_is_what_it_sees(name):
 
 
 # Their polynomial multiplies small singular values, and what was rounded away, by 3.4 at each step.
-AMPLIFY_ROUNDING = {"orthogonalize", "scale_by_muon"}
+AMPLIFY_ROUNDING = {"muon", "orthogonalize", "scale_by_muon"}
 
 
 @every
@@ -282,7 +282,8 @@ STOP_AT_NAN = {
   "zoom_line_search",
 }
 IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
-KEEP_LEAVES_APART = {"add_noise", "noisy_sgd"}  # they see the whole tree for the noise alone
+# They see the whole tree for the noise alone, or to choose leaves.
+KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices"}
 NEED_AN_ORDER = {
   "additive_average",
   "at_least",

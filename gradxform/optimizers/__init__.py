@@ -14,6 +14,7 @@ from gradxform.optimizers._lookback import (
   optimistic_gradient_descent,
   simplified_ademamix,
 )
+from gradxform.optimizers._matrix import muon
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
   "fromage",
   "lamb",
   "lars",
+  # matrices as matrices
+  "muon",
   # less memory than the parameters
   "adafactor",
   # second order and line searches

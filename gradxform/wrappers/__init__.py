@@ -1,0 +1,8 @@
+"""Wrappers: transforms of other transforms, ours or Optax's."""
+
+from gradxform.wrappers._select import route_matrices
+
+__all__ = [
+  # which leaves
+  "route_matrices",
+]
