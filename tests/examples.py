@@ -28,6 +28,7 @@ EXAMPLES = {
   "decayed_max": gx.decayed_max(0.9, 1e-8),
   "divide": gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.root(1e-3))),
   "factored_moving_average": gx.factored_moving_average(0.9, power=0.7, min_dim_size_to_factor=2, eps=1e-8),
+  "ema": gx.ema(0.9),
   "feedback": gx.feedback(gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps_root=1e-2))),
   "graft": gx.graft(gx.sign(), magnitude=gx.trace(0.9)),
   "matrix_norm": gx.divide(gx.identity(), by=gx.chain(gx.matrix_norm(), gx.add_constant(1e-3))),

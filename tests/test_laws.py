@@ -223,9 +223,9 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """One number for the array, an array for each of a number of steps, or means along some of its axes."""
+  """One number for the array, an array for each of some steps, means along some axes, or slices along each."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
-  return shape in ((), (*shape[:1], *parameter)) or means
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means
 
 
 @every
@@ -281,7 +281,7 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
+IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "set_to_zero", "zero_nans"}
 # They see the whole tree for the noise alone, or to choose leaves.
 KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices"}
 NEED_AN_ORDER = {
@@ -289,6 +289,7 @@ NEED_AN_ORDER = {
   "at_least",
   "clip",
   "clip_by_count",
+  "covered_sum",
   "factored_moving_average",
   "keep_params_nonnegative",
   "running_max",

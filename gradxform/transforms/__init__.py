@@ -8,6 +8,7 @@ from gradxform.transforms._adam_kin import (
   scale_by_yogi,
 )
 from gradxform.transforms._adaptive import (
+  ema,
   nesterov_moment,
   scale_by_adadelta,
   scale_by_adam,
@@ -39,6 +40,7 @@ from gradxform.transforms._factored import factored_moving_average, scale_by_fac
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
 from gradxform.transforms._layerwise import (
   centralize,
+  normalize,
   normalize_by_update_norm,
   scale_by_param_block_norm,
   scale_by_param_block_rms,
@@ -54,6 +56,7 @@ from gradxform.transforms._lookback import (
 from gradxform.transforms._matrix import matrix_norm, newton_schulz, orthogonalize, scale_by_muon, scale_by_shape
 from gradxform.transforms._moments import (
   additive_average,
+  apply_every,
   average_from_first,
   decayed_max,
   difference,
@@ -71,12 +74,14 @@ from gradxform.transforms._pointwise import (
   root,
   scale,
   scale_by_learning_rate,
+  set_to_zero,
   sign,
   square,
 )
 from gradxform.transforms._quasi_newton import scale_by_bfgs, scale_by_lbfgs
 from gradxform.transforms._reductions import sum_of_squares
 from gradxform.transforms._rprop import scale_by_rprop
+from gradxform.transforms._sm3 import covered_sum, scale_by_sm3
 
 __all__ = [
   # functions of each element
@@ -86,6 +91,7 @@ __all__ = [
   "root",
   "scale",
   "scale_by_learning_rate",
+  "set_to_zero",
   "sign",
   "square",
   # what an array comes down to
@@ -93,9 +99,12 @@ __all__ = [
   "sum_of_squares",
   # filters
   "additive_average",
+  "apply_every",
   "average_from_first",
+  "covered_sum",
   "decayed_max",
   "difference",
+  "ema",
   "factored_moving_average",
   "moving_average",
   "nesterov_moment",
@@ -115,6 +124,7 @@ __all__ = [
   "clip_by_global_norm",
   # norms and means of arrays
   "centralize",
+  "normalize",
   "normalize_by_update_norm",
   "scale_by_param_block_norm",
   "scale_by_param_block_rms",
@@ -147,6 +157,7 @@ __all__ = [
   "scale_by_rprop",
   "scale_by_rss",
   "scale_by_simplified_ademamix",
+  "scale_by_sm3",
   "scale_by_stddev",
   "scale_by_yogi",
   # curvature

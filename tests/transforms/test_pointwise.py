@@ -49,3 +49,8 @@ def test_the_derivative_of_the_root_at_zero_is_zero():
   transform = gx.chain(gx.square(), gx.root())
   slope = jax.grad(lambda u: jnp.sum(transform.update(u, transform.init(u))[0]))(U)
   np.testing.assert_allclose(slope, [1.0, -1.0, 0.0], rtol=1e-6)
+
+
+def test_zero_is_zero_even_of_nan():
+  transform, u = gx.set_to_zero(), jnp.asarray([1.0, jnp.nan, -jnp.inf])
+  np.testing.assert_array_equal(transform.update(u, transform.init(u))[0], [0.0, 0.0, 0.0])
