@@ -47,6 +47,7 @@ EXAMPLES = {
   "scale_by_trust_ratio": gx.scale_by_trust_ratio(0.01, 0.1, 1e-3),
   "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
   "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
+  "split_real_and_imaginary": gx.split_real_and_imaginary(gx.trace(0.9)),
   "subtract": gx.subtract(gx.identity(), gx.moving_average(0.9)),
   "sum_of_squares": gx.divide(gx.identity(), by=gx.chain(gx.sum_of_squares(), gx.root(1e-3))),
   "trace": gx.trace(0.9),

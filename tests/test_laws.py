@@ -282,8 +282,8 @@ STOP_AT_NAN = {
   "zoom_line_search",
 }
 IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "set_to_zero", "zero_nans"}
-# They see the whole tree for the noise alone, or to choose leaves.
-KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices"}
+# They see the whole tree for the noise alone, or to make another tree of it.
+KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices", "split_real_and_imaginary"}
 NEED_AN_ORDER = {
   "additive_average",
   "at_least",

@@ -1,8 +1,11 @@
 """Wrappers: transforms of other transforms, ours or Optax's."""
 
+from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._select import route_matrices
 
 __all__ = [
   # which leaves
   "route_matrices",
+  # kinds of leaves
+  "split_real_and_imaginary",
 ]
