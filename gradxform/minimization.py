@@ -107,7 +107,7 @@ def minimize(
 
   >>> import gradxform as gx
   >>> result = gx.minimize(gx.lbfgs(), lambda x: ((x - 3) ** 2).sum(), jnp.zeros(2))
-  >>> print(result.point.round(3), result.steps, result.converged)
+  >>> print(result.point.round(), result.steps, result.converged)
   [3. 3.] 2 True
   """
   check_transform("minimize", "optimizer", optimizer)

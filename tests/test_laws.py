@@ -11,7 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from examples import EXPORTED, example, extras, grads_like, params_like, run, run_of, scheduled, signature_of, step, update
+from examples import (
+  EXPORTED,
+  example,
+  extras,
+  grads_like,
+  params_like,
+  run,
+  run_of,
+  scheduled,
+  signature_of,
+  step,
+  update,
+)
 
 import gradxform as gx
 from gradxform.parts import Scope
