@@ -15,7 +15,7 @@ from gradxform.rules import as_real, elementwise
 
 
 def _mixed(old, new, decay):
-  """b · old + (1 − b) · new.
+  """Gives b · old + (1 − b) · new.
 
   Rounded to float32, b and 1 − b of a Python number do not add up to 1, and the average of a constant
   is off, with 0.999 by 1.3e-5. Small b would lose a small update to a large average.
