@@ -34,6 +34,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "name": "m",
   "step_size": -0.1,
   "threshold": 1.0,
+  "value": 1.0,
   "weight_decay": 1e-4,
   # transforms
   "*parts": (gx.identity(), gx.trace(0.9)),

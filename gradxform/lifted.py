@@ -24,13 +24,17 @@ class Slot:
   Attributes:
     initial: the value it starts with: a number, an array, or a schedule, read at count 0.
     shape: its shape from that of the array; the same if not given.
+    from_param: whether it starts as a copy of the parameter instead.
   """
 
   initial: Any = 0.0
   shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+  from_param: bool = False
 
   def start(self, like: Like) -> jax.Array:
     """The first value for one array."""
+    if self.from_param:  # a copy, so that both can be donated
+      return jnp.array(like.param, computing_dtype(like.param), copy=True)
     return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
 
 
@@ -78,7 +82,8 @@ class _Prepared(Part):
     for name in self.reads:
       if name == "param" and step.params is None:
         raise _checks.missing_params(self.name)
-      if name != "param" and name not in step.extra:
+      is_missing = step.extra.get(name) is None and (step.treedef.num_leaves or name not in step.extra)
+      if name != "param" and is_missing:  # None can be the gradients of a tree without leaves
         raise _checks.missing_extra(self.name, name)
       if name != "param":
         known[name] = step.extra[name]

@@ -32,6 +32,16 @@ def adan_as_optax_mixes(rate, b2, eps_root=1e-8):
   return gx.chain(gx.share(gx.divide(first, by=second), d=gx.difference()), gx.sgd(rate))
 
 
+def for_madgrad(rate, eps=1e-6):
+  """The rate with which Optax's MADGRAD, whose √t is in float32, has the weights (a + eps) · √t in float64."""
+
+  def corrected(count):
+    a = rate(count) if callable(rate) else rate
+    return (a + eps) * jnp.sqrt(jnp.asarray(count + 1, float)) / jnp.asarray(jnp.sqrt(count + 1), float) - eps
+
+  return corrected
+
+
 NESTEROV = gx.add(gx.identity(), gx.chain(gx.trace(0.8), gx.scale(0.8)))
 
 ROWS = {
@@ -105,6 +115,13 @@ ROWS = {
     contrib.scale_by_simplified_ademamix(0.8, 0.95, 2.0, 1e-4, 1e-6),
   ),
   "scale_by_adopt": (gx.scale_by_adopt(0.8, 0.95, 1e-2), contrib.scale_by_adopt(0.8, 0.95, 1e-2)),
+  "scale_by_acprop": (gx.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6), contrib.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6)),
+  "scale_by_madgrad": (gx.scale_by_madgrad(0.1), contrib.scale_by_madgrad(for_madgrad(0.1))),
+  "scale_by_polyak": (gx.scale_by_polyak(), optax.scale_by_polyak()),
+  "scale_by_polyak options": (
+    gx.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
+    optax.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
+  ),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
@@ -187,6 +204,21 @@ ROWS = {
   "adabelief options": (
     gx.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
     optax.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
+  ),
+  "acprop": (gx.acprop(0.01), contrib.acprop(0.01)),
+  "acprop options": (
+    gx.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+    contrib.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+  ),
+  "madgrad": (gx.madgrad(0.01), contrib.madgrad(for_madgrad(0.01))),
+  "madgrad options": (
+    gx.madgrad(warmup, momentum=0.7, weight_decay=0.1, eps=1e-3),
+    contrib.madgrad(for_madgrad(warmup, 1e-3), momentum=0.7, weight_decay=0.1, eps=1e-3),
+  ),
+  "polyak_sgd": (gx.polyak_sgd(), optax.polyak_sgd()),
+  "polyak_sgd options": (
+    gx.polyak_sgd(max_learning_rate=0.4, scaling=warmup, f_min=0.2, eps=1e-2, variant="sps+"),
+    optax.polyak_sgd(max_learning_rate=0.4, scaling=warmup, f_min=0.2, eps=1e-2, variant="sps+"),
   ),
   "yogi": (gx.yogi(0.01), optax.yogi(0.01)),
   "yogi options": (gx.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2), optax.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2)),
@@ -274,10 +306,17 @@ def gradients(params, step):
   return jax.tree.map(lambda p: (3 * p + jnp.sin(5 * p + step)) * (step % 7 != 0), params)
 
 
+def value(params, step):
+  """A value for those that ask for one: now and then below 0, and exactly 0."""
+  return jnp.abs(jnp.sum(jax.tree.leaves(params)[0])) * (step % 5 != 0) - 0.1 * (step % 11 == 3)
+
+
 def trajectory(transform, params):
+  transform = optax.with_extra_args_support(transform)
+
   def body(carry, step):
     params, state = carry
-    updates, state = transform.update(gradients(params, step), state, params)
+    updates, state = transform.update(gradients(params, step), state, params, value=value(params, step))
     # Transforms without a sign of descent are applied with one, so that all runs stay bounded.
     params = jax.tree.map(lambda p, u: 0.97 * p + 0.03 * jnp.tanh(u), params, updates)
     return (params, state), updates

@@ -271,7 +271,7 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
+IGNORE_THEIR_INPUT = {"begin_with", "displacement", "hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
 KEEP_LEAVES_APART = {"add_noise", "noisy_sgd"}  # they see the whole tree for the noise alone
 NEED_AN_ORDER = {
   "additive_average",

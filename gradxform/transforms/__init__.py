@@ -1,6 +1,7 @@
 """Primitives, one file for each family, and the cores of the adaptive optimizers."""
 
 from gradxform.transforms._adam_kin import (
+  scale_by_acprop,
   scale_by_adopt,
   scale_by_belief,
   scale_by_novograd,
@@ -65,23 +66,31 @@ from gradxform.transforms._pointwise import (
   absolute,
   add_constant,
   at_least,
+  begin_with,
+  cube_root,
   root,
   scale,
+  scale_by_count,
   scale_by_learning_rate,
   sign,
   square,
 )
+from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._quasi_newton import scale_by_bfgs, scale_by_lbfgs
 from gradxform.transforms._reductions import sum_of_squares
 from gradxform.transforms._rprop import scale_by_rprop
+from gradxform.transforms._start import displacement, scale_by_madgrad
 
 __all__ = [
   # functions of each element
   "absolute",
   "add_constant",
   "at_least",
+  "begin_with",
+  "cube_root",
   "root",
   "scale",
+  "scale_by_count",
   "scale_by_learning_rate",
   "sign",
   "square",
@@ -117,7 +126,13 @@ __all__ = [
   "add_noise",
   "keep_params_nonnegative",
   "zero_nans",
+  # what is reckoned from the start
+  "displacement",
+  "scale_by_madgrad",
+  # steps as long as the value of the objective promises
+  "scale_by_polyak",
   # cores of the adaptive optimizers
+  "scale_by_acprop",
   "scale_by_adadelta",
   "scale_by_adam",
   "scale_by_adamax",
