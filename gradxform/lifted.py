@@ -24,17 +24,20 @@ class Slot:
   Attributes:
     initial: the value it starts with: a number, an array, or a schedule, read at count 0.
     shape: its shape from that of the array; the same if not given.
+    real: whether it is real where the array is complex.
     from_param: whether it starts as a copy of the parameter instead.
   """
 
   initial: Any = 0.0
   shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+  real: bool = False
   from_param: bool = False
 
   def start(self, like: Like) -> jax.Array:
     """The first value for one array."""
     if self.from_param:  # a copy, so that both can be donated
       return jnp.array(like.param, computing_dtype(like.param), copy=True)
+    like = dataclasses.replace(like, dtype=real_dtype(like.dtype)) if self.real else like
     return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
 
 

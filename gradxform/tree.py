@@ -46,6 +46,13 @@ def _cbrt_derivative(primals: Any, tangents: Any) -> Any:
   return root, tangent * jnp.where(root == 0, 0, 1 / (3 * jnp.where(root == 0, 1, root * root)))
 
 
+def quotient(numerator: Any, divisor: Any) -> jax.Array:
+  """The quotient, or 0 where the divisor is 0."""
+  empty = divisor == 0
+  # The inner `where` keeps the derivative at 0 / 0 from being NaN.
+  return jnp.where(empty, 0, numerator / jnp.where(empty, 1, divisor))
+
+
 def norm(x: jax.Array) -> jax.Array:
   """The Euclidean norm of one array."""
   return sqrt(jnp.sum(jnp.square(jnp.abs(x))))

@@ -116,6 +116,14 @@ ROWS = {
   ),
   "scale_by_adopt": (gx.scale_by_adopt(0.8, 0.95, 1e-2), contrib.scale_by_adopt(0.8, 0.95, 1e-2)),
   "scale_by_acprop": (gx.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6), contrib.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6)),
+  "scale_by_distance_over_gradients": (
+    gx.scale_by_distance_over_gradients(),
+    optax.scale_by_distance_over_gradients(param_dtype=float),
+  ),
+  "scale_by_distance_over_gradients options": (
+    gx.chain(gx.scale_by_distance_over_gradients(1e-2, 1e-3), gx.scale(-1.0)),
+    optax.scale_by_distance_over_gradients(1e-2, 1e-3, float, global_scale=-1.0),
+  ),
   "scale_by_madgrad": (gx.scale_by_madgrad(0.1), contrib.scale_by_madgrad(for_madgrad(0.1))),
   "scale_by_polyak": (gx.scale_by_polyak(), optax.scale_by_polyak()),
   "scale_by_polyak options": (
@@ -209,6 +217,16 @@ ROWS = {
   "acprop options": (
     gx.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
     contrib.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+  ),
+  "dog": (gx.dog(), contrib.dog()),
+  "dog options": (
+    gx.dog(warmup, init_step=1e-3, eps=1e-3, weight_decay=0.1),
+    contrib.dog(warmup, ("heuristic", 1e-3), 1e-3, 0.1),
+  ),
+  "dowg": (gx.dowg(), contrib.dowg()),
+  "dowg options": (
+    gx.dowg(warmup, init_estim_sq_dist=0.1, eps=1e-3, weight_decay=0.1),
+    contrib.dowg(warmup, 0.1, 1e-3, 0.1),
   ),
   "madgrad": (gx.madgrad(0.01), contrib.madgrad(for_madgrad(0.01))),
   "madgrad options": (
@@ -328,8 +346,8 @@ def trajectory(transform, params):
 def test_the_numbers_are_optaxs(row, float64):
   ours, theirs = ROWS[row]
   params = trees()
-  if "global_norm" in row or "update_norm" in row:
-    params = params[1]
+  if any(part in row for part in ("global_norm", "update_norm", "distance_over_gradients")):
+    params = params[1]  # Optax's distances over gradients make an array of a scalar
   mine = jax.jit(trajectory, static_argnums=0)(ours, params)
   reference = jax.jit(trajectory, static_argnums=0)(theirs, params)
   assert jax.tree.structure(mine) == jax.tree.structure(reference)

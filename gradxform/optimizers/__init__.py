@@ -14,7 +14,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import polyak_sgd
-from gradxform.optimizers._parameter_free import madgrad
+from gradxform.optimizers._parameter_free import dog, dowg, madgrad
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -58,6 +58,8 @@ __all__ = [
   "lamb",
   "lars",
   # reckoned from the start
+  "dog",
+  "dowg",
   "madgrad",
   # steps by the value of the objective
   "polyak_sgd",

@@ -2,7 +2,66 @@
 
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
-from gradxform.transforms import add_decayed_weights, scale_by_madgrad
+from gradxform.transforms import (
+  add_decayed_weights,
+  scale_by_dog,
+  scale_by_dowg,
+  scale_by_learning_rate,
+  scale_by_madgrad,
+)
+
+
+@named
+def dog(
+  learning_rate: Hyperparameter = 1.0,
+  *,
+  init_step: Hyperparameter = 1e-6,
+  eps: Hyperparameter = 1e-8,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """DoG: steps of the distance gone so far, over the gradients seen so far.
+
+      g ← g + w · p;   r ← max(r, ‖p − p₀‖, α · (1 + ‖p₀‖));   G ← G + ‖g‖²
+      p ← p − a · r / √(G + eps) · g
+
+  Args:
+    learning_rate: the factor a, which is 1.
+    init_step: α of the first distance.
+    eps: inside the root.
+    weight_decay: w, of the gradient (L2).
+
+  Source: Ivgi, Hinder & Carmon 2023, https://arxiv.org/abs/2302.12022, who use the average of the
+  parameters; ``optax.contrib.dog``. Array by array it is
+  ``chain(scale_by_distance_over_gradients(), scale_by_learning_rate(1.0))``.
+  """
+  direction = chain(add_decayed_weights(weight_decay), scale_by_dog(init_step, eps))
+  return chain(direction, scale_by_learning_rate(learning_rate))
+
+
+@named
+def dowg(
+  learning_rate: Hyperparameter = 1.0,
+  *,
+  init_estim_sq_dist: Hyperparameter | None = None,
+  eps: Hyperparameter = 1e-4,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """DoWG: steps of the distance gone so far, over gradients weighed by that of their time.
+
+      g ← g + w · p;   r² ← max(r², ‖p − p₀‖², r₀²);   v ← v + r² · ‖g‖²
+      p ← p − a · r² / (√v + eps) · g
+
+  Args:
+    learning_rate: the factor a, which is 1.
+    init_estim_sq_dist: r₀² of the first distance; eps if not given.
+    eps: outside the root.
+    weight_decay: w, of the gradient (L2).
+
+  Source: Khaled, Mishchenko & Jin 2023, Algorithm 1, https://arxiv.org/abs/2305.16284;
+  ``optax.contrib.dowg``.
+  """
+  direction = chain(add_decayed_weights(weight_decay), scale_by_dowg(init_estim_sq_dist, eps))
+  return chain(direction, scale_by_learning_rate(learning_rate))
 
 
 @named

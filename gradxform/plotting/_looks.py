@@ -78,6 +78,8 @@ _STYLES = {
   "optimistic_adam_v2": Style("#FF8F5A", "s", DOTTED),
   "radam": Style("#A0522D", "o", DASHED),
   "yogi": Style("#17A589", "d"),
+  "dog": Style("#B08968", "o", DASHED),
+  "dowg": Style("#7F5539", "D", DOTTED),
   "madgrad": Style("#2D6A4F", "X", MIXED),
   "polyak_sgd": Style("#6C757D", "^", DOTTED),
   "fromage": Style("#B8860B", "X", DOTTED),

@@ -35,6 +35,7 @@ from gradxform.transforms._curvature import (
   precondition_by_hessian_diagonal,
 )
 from gradxform.transforms._decay import add_decayed_weights
+from gradxform.transforms._distance import scale_by_distance_over_gradients, scale_by_dog, scale_by_dowg
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
 from gradxform.transforms._layerwise import (
   centralize,
@@ -128,6 +129,9 @@ __all__ = [
   "zero_nans",
   # what is reckoned from the start
   "displacement",
+  "scale_by_distance_over_gradients",
+  "scale_by_dog",
+  "scale_by_dowg",
   "scale_by_madgrad",
   # steps as long as the value of the objective promises
   "scale_by_polyak",
