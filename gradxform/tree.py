@@ -137,9 +137,24 @@ def vdot(a: Any, b: Any) -> jax.Array:
   return _total(jnp.real(jnp.vdot(_wide(x, y), _wide(y, x))) for x, y in pairs)
 
 
-def scaled(factor: jax.Array, tree: Any) -> Any:
+def scaled(factor: Any, tree: Any) -> Any:
   """The tree with each leaf times a real scalar, in the leaf's dtype."""
-  return jax.tree.map(lambda x: factor.astype(real_dtype(x.dtype)) * x, tree)
+  return jax.tree.map(lambda x: jnp.asarray(factor, real_dtype(x.dtype)) * x, tree)
+
+
+def plus(a: Any, b: Any) -> Any:
+  """The sum of two trees, leaf by leaf."""
+  return jax.tree.map(jnp.add, a, b)
+
+
+def averaged(decay: Any, average: Any, new: Any) -> Any:
+  """A step of a moving average of trees: b · m + (1 − b) · x."""
+  return plus(scaled(decay, average), scaled(1 - decay, new))
+
+
+def squares(tree: Any) -> Any:
+  """The tree with each element squared; of a complex one, its absolute value."""
+  return jax.tree.map(lambda x: jnp.real(x * jnp.conj(x)), tree)
 
 
 def add_and_round(param: Any, update: Any) -> jax.Array:

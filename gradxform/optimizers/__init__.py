@@ -14,7 +14,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import polyak_sgd
-from gradxform.optimizers._parameter_free import dog, dowg, madgrad
+from gradxform.optimizers._parameter_free import dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -58,9 +58,11 @@ __all__ = [
   "lamb",
   "lars",
   # reckoned from the start
+  "dadapt_adamw",
   "dog",
   "dowg",
   "madgrad",
+  "prodigy",
   # steps by the value of the objective
   "polyak_sgd",
   # second order and line searches

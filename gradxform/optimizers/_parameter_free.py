@@ -4,10 +4,12 @@ from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
 from gradxform.transforms import (
   add_decayed_weights,
+  scale_by_dadapt,
   scale_by_dog,
   scale_by_dowg,
   scale_by_learning_rate,
   scale_by_madgrad,
+  scale_by_prodigy,
 )
 
 
@@ -87,3 +89,65 @@ def madgrad(
   ``optax.contrib.madgrad``.
   """
   return chain(add_decayed_weights(weight_decay), scale_by_madgrad(learning_rate, momentum, eps))
+
+
+@named
+def prodigy(
+  learning_rate: Hyperparameter = 1.0,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  beta3: Hyperparameter | None = None,
+  eps: Hyperparameter = 1e-8,
+  estim_lr0: Hyperparameter = 1e-6,
+  estim_lr_coef: Hyperparameter = 1.0,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """Prodigy: AdamW that learns how far it has to go.
+
+      u = Adam's direction, of gradients times d;   γ = d · a, with Adam's corrections
+      p ← p − γ · (u + w · p);   d ← max(d, c · r / ‖s‖₁), r and s as in `scale_by_prodigy`
+
+  Args:
+    learning_rate: the factor a, which is 1; schedules take that for their base.
+    b1: decay of the first moment.
+    b2: decay of the second moment.
+    beta3: decay of the sums r and s; √b2 if not given.
+    eps: outside the root, in units of d.
+    estim_lr0: the first estimate d.
+    estim_lr_coef: the factor c of the estimates.
+    weight_decay: w.
+
+  Source: Mishchenko & Defazio 2024, Algorithm 4, https://arxiv.org/abs/2306.06101;
+  ``optax.contrib.prodigy``, which has b1 and b2 as ``betas``.
+  """
+  return scale_by_prodigy(learning_rate, b1, b2, beta3, eps, estim_lr0, estim_lr_coef, weight_decay)
+
+
+@named
+def dadapt_adamw(
+  learning_rate: Hyperparameter = 1.0,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  eps: Hyperparameter = 1e-8,
+  estim_lr0: Hyperparameter = 1e-6,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """D-Adaptation: AdamW that learns how far it has to go.
+
+      γ = d · a, with Adam's corrections;   m ← b1 · m + (1 − b1) · γ · g;   v ← b2 · v + (1 − b2) · g²
+      p ← p − m / (√v + eps) − w · γ · p;   d as in `scale_by_dadapt`
+
+  Args:
+    learning_rate: the factor a, which is 1; schedules take that for their base.
+    b1: decay of the first moment.
+    b2: decay of the second moment.
+    eps: outside the root.
+    estim_lr0: the first estimate d.
+    weight_decay: w.
+
+  Source: Defazio & Mishchenko 2023, Algorithm 5, https://arxiv.org/abs/2301.07733;
+  ``optax.contrib.dadapt_adamw``, which has b1 and b2 as ``betas``.
+  """
+  return scale_by_dadapt(learning_rate, b1, b2, eps, estim_lr0, weight_decay)

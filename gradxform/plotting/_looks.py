@@ -80,6 +80,8 @@ _STYLES = {
   "yogi": Style("#17A589", "d"),
   "dog": Style("#B08968", "o", DASHED),
   "dowg": Style("#7F5539", "D", DOTTED),
+  "dadapt_adamw": Style("#8E5572", "v", DASHED),
+  "prodigy": Style("#BC4B51", "P", MIXED),
   "madgrad": Style("#2D6A4F", "X", MIXED),
   "polyak_sgd": Style("#6C757D", "^", DOTTED),
   "fromage": Style("#B8860B", "X", DOTTED),

@@ -34,6 +34,7 @@ from gradxform.transforms._curvature import (
   precondition_by_hessian,
   precondition_by_hessian_diagonal,
 )
+from gradxform.transforms._d_adaptation import scale_by_dadapt, scale_by_prodigy
 from gradxform.transforms._decay import add_decayed_weights
 from gradxform.transforms._distance import scale_by_distance_over_gradients, scale_by_dog, scale_by_dowg
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
@@ -129,10 +130,12 @@ __all__ = [
   "zero_nans",
   # what is reckoned from the start
   "displacement",
+  "scale_by_dadapt",
   "scale_by_distance_over_gradients",
   "scale_by_dog",
   "scale_by_dowg",
   "scale_by_madgrad",
+  "scale_by_prodigy",
   # steps as long as the value of the objective promises
   "scale_by_polyak",
   # cores of the adaptive optimizers

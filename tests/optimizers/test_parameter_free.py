@@ -7,7 +7,7 @@ import pytest
 
 import gradxform as gx
 
-FREE = {"dog": gx.dog(init_step=1e-3), "dowg": gx.dowg()}
+FREE = {"dog": gx.dog(init_step=1e-3), "dowg": gx.dowg(), "prodigy": gx.prodigy(), "dadapt_adamw": gx.dadapt_adamw()}
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1e3])
