@@ -130,6 +130,7 @@ ROWS = {
     gx.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
     optax.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
   ),
+  "scale_by_cocob": (gx.scale_by_cocob(), contrib.scale_by_cocob()),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
@@ -242,6 +243,21 @@ ROWS = {
   "dadapt_adamw options": (
     gx.dadapt_adamw(swings, b1=0.8, b2=0.95, eps=1e-3, estim_lr0=1e-2, weight_decay=0.1),
     contrib.dadapt_adamw(swings, (0.8, 0.95), 1e-3, 1e-2, 0.1),
+  ),
+  "cocob": (gx.cocob(), contrib.cocob()),
+  "cocob options": (
+    gx.cocob(swings, alpha=10.0, eps=1e-2, weight_decay=0.1),
+    contrib.cocob(swings, alpha=10.0, eps=1e-2, weight_decay=0.1),
+  ),
+  "momo": (gx.momo(), contrib.momo()),
+  "momo options": (
+    gx.momo(swings, beta=0.7, lower_bound=-0.1, weight_decay=0.1),
+    contrib.momo(swings, beta=0.7, lower_bound=-0.1, weight_decay=0.1),
+  ),
+  "momo_adam": (gx.momo_adam(), contrib.momo_adam()),
+  "momo_adam options": (
+    gx.momo_adam(warmup, b1=0.8, b2=0.95, eps=1e-3, lower_bound=-0.1, weight_decay=0.1),
+    contrib.momo_adam(warmup, b1=0.8, b2=0.95, eps=1e-3, lower_bound=-0.1, weight_decay=0.1),
   ),
   "polyak_sgd": (gx.polyak_sgd(), optax.polyak_sgd()),
   "polyak_sgd options": (

@@ -281,12 +281,14 @@ NEED_AN_ORDER = {
   "clip_by_count",
   "keep_params_nonnegative",
   "running_max",
+  "scale_by_cocob",
   "scale_by_rprop",
 }
 REFUSE_COMPLEX = {
   **{name: name for name in NEED_AN_ORDER},
   "adopt": "clip_by_count",
   "scale_by_adopt": "clip_by_count",
+  "cocob": "scale_by_cocob",
   "rprop": "scale_by_rprop",
   "hessian_diagonal": "hessian_diagonal",
   "hutchinson_diagonal": "hutchinson_diagonal",

@@ -13,8 +13,8 @@ from gradxform.optimizers._lookback import (
   optimistic_gradient_descent,
   simplified_ademamix,
 )
-from gradxform.optimizers._loss_aware import polyak_sgd
-from gradxform.optimizers._parameter_free import dadapt_adamw, dog, dowg, madgrad, prodigy
+from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
+from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -58,12 +58,15 @@ __all__ = [
   "lamb",
   "lars",
   # reckoned from the start
+  "cocob",
   "dadapt_adamw",
   "dog",
   "dowg",
   "madgrad",
   "prodigy",
   # steps by the value of the objective
+  "momo",
+  "momo_adam",
   "polyak_sgd",
   # second order and line searches
   "bfgs",

@@ -4,6 +4,8 @@ from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
 from gradxform.transforms import (
   add_decayed_weights,
+  scale,
+  scale_by_cocob,
   scale_by_dadapt,
   scale_by_dog,
   scale_by_dowg,
@@ -11,6 +13,31 @@ from gradxform.transforms import (
   scale_by_madgrad,
   scale_by_prodigy,
 )
+
+
+@named
+def cocob(
+  learning_rate: Hyperparameter = 1.0,
+  *,
+  alpha: Hyperparameter = 100.0,
+  eps: Hyperparameter = 1e-8,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """COCOB: each element bets on its gradients, with what it has won so far.
+
+      g ← a · (g + w · p);   L ← max(L, |g|);   G ← G + |g|;   R ← max(R − g · (p − p₀), 0);   C ← C − g
+      p ← p₀ + C / (L · max(G + L, α · L)) · (L + R)
+
+  Args:
+    learning_rate: the factor a of the gradients, which is 1; but for eps, a constant makes no difference.
+    alpha: α, how little is bet at first.
+    eps: L before the first gradient.
+    weight_decay: w, of the gradient (L2).
+
+  Source: Orabona & Tommasi 2017, Algorithm 2, https://arxiv.org/abs/1705.07795;
+  ``optax.contrib.cocob``.
+  """
+  return chain(add_decayed_weights(weight_decay), scale(learning_rate), scale_by_cocob(alpha, eps))
 
 
 @named

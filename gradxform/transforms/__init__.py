@@ -19,6 +19,7 @@ from gradxform.transforms._adaptive import (
   scale_by_rss,
   scale_by_stddev,
 )
+from gradxform.transforms._betting import scale_by_cocob
 from gradxform.transforms._clipping import (
   adaptive_grad_clip,
   clip,
@@ -63,6 +64,7 @@ from gradxform.transforms._moments import (
   scale_by_momentum,
   trace,
 )
+from gradxform.transforms._momo import scale_by_momo, scale_by_momo_adam
 from gradxform.transforms._noise import add_noise
 from gradxform.transforms._pointwise import (
   absolute,
@@ -130,6 +132,7 @@ __all__ = [
   "zero_nans",
   # what is reckoned from the start
   "displacement",
+  "scale_by_cocob",
   "scale_by_dadapt",
   "scale_by_distance_over_gradients",
   "scale_by_dog",
@@ -137,6 +140,8 @@ __all__ = [
   "scale_by_madgrad",
   "scale_by_prodigy",
   # steps as long as the value of the objective promises
+  "scale_by_momo",
+  "scale_by_momo_adam",
   "scale_by_polyak",
   # cores of the adaptive optimizers
   "scale_by_acprop",

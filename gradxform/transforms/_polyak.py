@@ -11,6 +11,12 @@ VARIANTS = ("sps", "sps+")
 NOTHING = 2.0**-52  # squared norms up to this are none: there the step is 0
 
 
+def polyak_step(gap, square, longest):
+  """The gap over the square, but at most the longest step; 0 where there is nothing to go along."""
+  is_nothing = square <= NOTHING
+  return jnp.where(is_nothing, 0, jnp.minimum(gap / jnp.where(is_nothing, 1, square), longest))
+
+
 @named
 def scale_by_polyak(
   f_min: Hyperparameter = 0.0,
@@ -47,9 +53,7 @@ def scale_by_polyak(
     gap = jnp.asarray(value, square.dtype) - f_min
     if variant == "sps+":
       gap = jnp.maximum(gap, 0)
-    is_nothing = square <= NOTHING
-    step = jnp.minimum(gap / jnp.where(is_nothing, 1, square), max_learning_rate)
-    return scaled(jnp.where(is_nothing, 0, step), updates)
+    return scaled(polyak_step(gap, square, max_learning_rate), updates)
 
   return whole_tree(
     "scale_by_polyak", rule, f_min=f_min, max_learning_rate=max_learning_rate, eps=eps

@@ -8,7 +8,7 @@ import gradxform as gx
 from gradxform.objectives import bowl
 from gradxform.trajectories import record
 
-LOSS_AWARE = [gx.polyak_sgd]
+LOSS_AWARE = [gx.polyak_sgd, gx.momo, gx.momo_adam]
 CURVATURE = jnp.asarray([1.0, 4.0])
 
 

@@ -7,7 +7,13 @@ import pytest
 
 import gradxform as gx
 
-FREE = {"dog": gx.dog(init_step=1e-3), "dowg": gx.dowg(), "prodigy": gx.prodigy(), "dadapt_adamw": gx.dadapt_adamw()}
+FREE = {
+  "cocob": gx.cocob(),
+  "dadapt_adamw": gx.dadapt_adamw(),
+  "dog": gx.dog(init_step=1e-3),
+  "dowg": gx.dowg(),
+  "prodigy": gx.prodigy(),
+}
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1e3])
