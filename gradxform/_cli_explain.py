@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 import gradxform as gx
-from gradxform import combinators, optimizers, transforms
+from gradxform import combinators, optimizers, transforms, wrappers
 from gradxform.objectives import OBJECTIVES
 
 _WIDTH = 88
-_KINDS = (combinators, transforms, optimizers)
+_KINDS = (combinators, transforms, wrappers, optimizers)
 _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))

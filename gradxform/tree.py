@@ -147,6 +147,11 @@ def plus(a: Any, b: Any) -> Any:
   return jax.tree.map(jnp.add, a, b)
 
 
+def minus(a: Any, b: Any) -> Any:
+  """The difference of two trees, leaf by leaf."""
+  return jax.tree.map(jnp.subtract, a, b)
+
+
 def averaged(decay: Any, average: Any, new: Any) -> Any:
   """A step of a moving average of trees: b · m + (1 − b) · x."""
   return plus(scaled(decay, average), scaled(1 - decay, new))

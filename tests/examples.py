@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 import gradxform as gx
-from gradxform import combinators, optimizers, transforms
+from gradxform import combinators, optimizers, transforms, wrappers
 
 # What cannot be called without arguments, or would be trivial with its defaults.
 EXAMPLES = {
@@ -30,6 +30,7 @@ EXAMPLES = {
   "divide": gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.root(1e-3))),
   "feedback": gx.feedback(gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps_root=1e-2))),
   "graft": gx.graft(gx.sign(), magnitude=gx.trace(0.9)),
+  "mechanize": gx.mechanize(gx.adam(1.0), s_init=0.01),
   "multiply": gx.multiply(gx.identity(), gx.moving_average(0.9)),
   "moving_average": gx.moving_average(0.9, initial=0.1),
   "previous": gx.previous(gx.moving_average(0.9, initial=0.1)),
@@ -48,7 +49,7 @@ EXAMPLES = {
   "at_least": gx.at_least(-0.2),
 }
 
-EXPORTED = [*combinators.__all__, *transforms.__all__, *optimizers.__all__]
+EXPORTED = [*combinators.__all__, *transforms.__all__, *wrappers.__all__, *optimizers.__all__]
 
 
 def example(name):

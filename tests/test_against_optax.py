@@ -131,6 +131,13 @@ ROWS = {
     optax.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
   ),
   "scale_by_cocob": (gx.scale_by_cocob(), contrib.scale_by_cocob()),
+  # wrappers
+  "mechanize": (gx.mechanize(gx.adam(1.0)), contrib.mechanize(optax.adam(1.0))),
+  "mechanize options": (
+    gx.mechanize(gx.momentum(swings), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
+    contrib.mechanize(optax.sgd(swings, 0.9), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
+  ),
+  "mechanize one of Optax's": (gx.mechanize(optax.lion(1.0)), contrib.mechanize(optax.lion(1.0))),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),

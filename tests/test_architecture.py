@@ -10,7 +10,7 @@ import pytest
 from examples import EXPORTED
 
 import gradxform as gx
-from gradxform import combinators, optimizers, rules, transforms
+from gradxform import combinators, optimizers, rules, transforms, wrappers
 
 PACKAGE = pathlib.Path(gx.__file__).parent
 LAYERS = [
@@ -104,7 +104,7 @@ def test_optimizers_are_one_expression_of_at_most_fifteen_lines(name):
 
 
 def test_the_modules_export_what_they_say():
-  for module in (combinators, rules, transforms, optimizers):
+  for module in (combinators, rules, transforms, wrappers, optimizers):
     assert len(set(module.__all__)) == len(module.__all__)
     for name in module.__all__:
       assert getattr(gx, name) is getattr(module, name)

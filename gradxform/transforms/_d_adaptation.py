@@ -8,7 +8,7 @@ from gradxform.core import Hyperparameter, named
 from gradxform.rules import Slot, after, whole_tree
 from gradxform.transforms._correction import gathered_weight
 from gradxform.transforms._start import START
-from gradxform.tree import absolute_sum, averaged, plus, quotient, scaled, sqrt, squares, vdot
+from gradxform.tree import absolute_sum, averaged, minus, plus, quotient, scaled, sqrt, squares, vdot
 
 SQUARES = Slot(real=True)
 SCALARS = {"estimate": 0.0, "numerator": 0.0}
@@ -75,7 +75,7 @@ def scale_by_prodigy(
     d = jnp.maximum(estimate, d0)
     rate = d * a * correction
     weight = d / d0 * rate
-    r = b3 * numerator + weight * vdot(g, jax.tree.map(jnp.subtract, start, param))
+    r = b3 * numerator + weight * vdot(g, minus(start, param))
     s = plus(scaled(b3, s), scaled(weight, g))
     new_d = jnp.maximum(d, c * quotient(r, absolute_sum(s)))
     m = averaged(b1, m, scaled(d, g))

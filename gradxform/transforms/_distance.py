@@ -1,23 +1,18 @@
 """Steps as long as the distance gone so far, over the gradients seen: no learning rate to tune."""
 
-import jax
 import jax.numpy as jnp
 
 from gradxform._checks import check_not_negative, check_positive
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import Slot, per_array, whole_tree
 from gradxform.transforms._start import START
-from gradxform.tree import global_norm, quotient, scaled, sqrt, squared_norm
-
-
-def _travelled(param, start):
-  return jax.tree.map(jnp.subtract, param, start)
+from gradxform.tree import global_norm, minus, quotient, scaled, sqrt, squared_norm
 
 
 def _over_gradients(updates, start, longest, total, *, param, first, eps):
   """The rule of DoG, on a tree or on one array."""
   first = first * (1 + global_norm(start))
-  longest = jnp.maximum(longest, jnp.maximum(first, global_norm(_travelled(param, start))))
+  longest = jnp.maximum(longest, jnp.maximum(first, global_norm(minus(param, start))))
   total = total + squared_norm(updates)
   return scaled(quotient(longest, sqrt(total + eps)), updates), start, longest, total
 
@@ -109,7 +104,7 @@ def scale_by_dowg(init_estim_sq_dist: Hyperparameter | None = None, eps: Hyperpa
   check_positive("scale_by_dowg", init_estim_sq_dist=first, eps=eps)
 
   def rule(updates, start, *, param, first, eps, longest, total):
-    longest = jnp.maximum(longest, jnp.maximum(first, squared_norm(_travelled(param, start))))
+    longest = jnp.maximum(longest, jnp.maximum(first, squared_norm(minus(param, start))))
     total = total + longest * squared_norm(updates)
     return scaled(longest / (sqrt(total) + eps), updates), start, longest, total
 
