@@ -25,20 +25,20 @@ class Slot:
     initial: the value it starts with: a number, an array, or a schedule, read at count 0.
     shape: its shape from that of the array; the same if not given.
     real: whether it is real where the array is complex.
-    from_param: whether it starts as a copy of the parameter instead.
+    from_param: makes it of the parameter instead.
   """
 
   initial: Any = 0.0
   shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
   real: bool = False
-  from_param: bool = False
+  from_param: Callable[[jax.Array], jax.Array] | None = None
 
   def start(self, like: Like) -> jax.Array:
     """The first value for one array."""
-    if self.from_param:  # a copy, so that both can be donated
-      return jnp.array(like.param, computing_dtype(like.param), copy=True)
+    if self.from_param is not None:  # a copy, so that parameters and state can both be donated
+      return jnp.array(self.from_param(jnp.asarray(like.param, computing_dtype(like.param))), copy=True)
     like = dataclasses.replace(like, dtype=real_dtype(like.dtype)) if self.real else like
-    return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
+    return like.full(first_value(self.initial), None if self.shape is None else self.shape(like.shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,11 @@ def _asked(rule: Rule) -> tuple[str, ...]:
 
 def _at(value: Any, count: Any) -> Any:
   return value(count) if callable(value) else value
+
+
+def first_value(hyperparameter: Any) -> Any:
+  """The hyperparameter, or what its schedule gives at count 0."""
+  return _at(hyperparameter, np.zeros((), np.int32))
 
 
 class _Prepared(Part):

@@ -50,7 +50,7 @@ def dog(
 ):
   """DoG: steps of the distance gone so far, over the gradients seen so far.
 
-      g ← g + w · p;   r ← max(r, ‖p − p₀‖, α · (1 + ‖p₀‖));   G ← G + ‖g‖²
+      g ← g + w · p;   r ← max(r, ‖p − p₀‖), at first α · (1 + ‖p₀‖);   G ← G + ‖g‖²
       p ← p − a · r / √(G + eps) · g
 
   Args:
@@ -77,7 +77,7 @@ def dowg(
 ):
   """DoWG: steps of the distance gone so far, over gradients weighed by that of their time.
 
-      g ← g + w · p;   r² ← max(r², ‖p − p₀‖², r₀²);   v ← v + r² · ‖g‖²
+      g ← g + w · p;   r² ← max(r², ‖p − p₀‖²), at first r₀²;   v ← v + r² · ‖g‖²
       p ← p − a · r² / (√v + eps) · g
 
   Args:

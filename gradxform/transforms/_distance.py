@@ -4,15 +4,20 @@ import jax.numpy as jnp
 
 from gradxform._checks import check_not_negative, check_positive
 from gradxform.core import Hyperparameter, named
+from gradxform.lifted import first_value
 from gradxform.rules import Slot, per_array, whole_tree
 from gradxform.transforms._start import START
 from gradxform.tree import global_norm, minus, quotient, scaled, sqrt, squared_norm
 
 
-def _over_gradients(updates, start, longest, total, *, param, first, eps):
+def _first_distance(share, params):
+  """What DoG takes for the distance before it has gone anywhere."""
+  return first_value(share) * (1 + global_norm(params))
+
+
+def _over_gradients(updates, start, longest, total, *, param, eps):
   """The rule of DoG, on a tree or on one array."""
-  first = first * (1 + global_norm(start))
-  longest = jnp.maximum(longest, jnp.maximum(first, global_norm(minus(param, start))))
+  longest = jnp.maximum(longest, global_norm(minus(param, start)))
   total = total + squared_norm(updates)
   return scaled(quotient(longest, sqrt(total + eps)), updates), start, longest, total
 
@@ -21,7 +26,7 @@ def _over_gradients(updates, start, longest, total, *, param, first, eps):
 def scale_by_dog(init_step: Hyperparameter = 1e-6, eps: Hyperparameter = 1e-8):
   """Scales the updates by the longest distance from the start, over the norm of all gradients: DoG.
 
-      r ← max(r, ‖p − p₀‖, α · (1 + ‖p₀‖));   G ← G + ‖g‖²;   u = r / √(G + eps) · g
+      r ← max(r, ‖p − p₀‖), at first α · (1 + ‖p₀‖);   G ← G + ‖g‖²;   u = r / √(G + eps) · g
 
   The norms are those of all leaves together; of each array, it is `scale_by_distance_over_gradients`.
 
@@ -42,18 +47,18 @@ def scale_by_dog(init_step: Hyperparameter = 1e-6, eps: Hyperparameter = 1e-8):
   check_positive("scale_by_dog", init_step=init_step)
   check_not_negative("scale_by_dog", eps=eps)
 
-  def rule(updates, start, *, param, init_step, eps, longest, total):
-    return _over_gradients(updates, start, longest, total, param=param, first=init_step, eps=eps)
+  def rule(updates, start, *, param, eps, longest, total):
+    return _over_gradients(updates, start, longest, total, param=param, eps=eps)
 
-  scalars = {"longest": 0.0, "total": 0.0}
-  return whole_tree("scale_by_dog", rule, slots={"start": START}, scalars=scalars, init_step=init_step, eps=eps)
+  scalars = {"longest": lambda leaves: _first_distance(init_step, leaves), "total": 0.0}
+  return whole_tree("scale_by_dog", rule, slots={"start": START}, scalars=scalars, eps=eps)
 
 
 @named
 def scale_by_distance_over_gradients(reps_rel: Hyperparameter = 1e-6, eps: Hyperparameter = 1e-8):
   """Scales each array by its longest distance from the start, over the norm of its gradients: LDoG.
 
-      r ← max(r, ‖p − p₀‖, α · (1 + ‖p₀‖));   G ← G + ‖g‖²;   u = r / √(G + eps) · g
+      r ← max(r, ‖p − p₀‖), at first α · (1 + ‖p₀‖);   G ← G + ‖g‖²;   u = r / √(G + eps) · g
 
   Args:
     reps_rel: α, small enough for the first step to do no harm; greater than 0. The authors have
@@ -72,19 +77,16 @@ def scale_by_distance_over_gradients(reps_rel: Hyperparameter = 1e-6, eps: Hyper
   check_positive("scale_by_distance_over_gradients", reps_rel=reps_rel)
   check_not_negative("scale_by_distance_over_gradients", eps=eps)
 
-  def rule(u, start, longest, total, *, param, reps_rel, eps):
-    return _over_gradients(u, start, longest, total, param=param, first=reps_rel, eps=eps)
-
-  number = Slot(shape=lambda shape: (), real=True)
-  slots = {"start": START, "longest": number, "total": number}
-  return per_array("scale_by_distance_over_gradients", rule, slots=slots, reps_rel=reps_rel, eps=eps)
+  longest = Slot(from_param=lambda param: _first_distance(reps_rel, param))
+  slots = {"start": START, "longest": longest, "total": Slot(shape=lambda shape: (), real=True)}
+  return per_array("scale_by_distance_over_gradients", _over_gradients, slots, eps=eps)
 
 
 @named
 def scale_by_dowg(init_estim_sq_dist: Hyperparameter | None = None, eps: Hyperparameter = 1e-4):
   """Scales the updates by the squared distance from the start, over gradients weighed by it: DoWG.
 
-      r² ← max(r², ‖p − p₀‖², r₀²);   v ← v + r² · ‖g‖²;   u = r² / (√v + eps) · g
+      r² ← max(r², ‖p − p₀‖²), at first r₀²;   v ← v + r² · ‖g‖²;   u = r² / (√v + eps) · g
 
   The norms are those of all leaves together.
 
@@ -103,10 +105,10 @@ def scale_by_dowg(init_estim_sq_dist: Hyperparameter | None = None, eps: Hyperpa
   first = eps if init_estim_sq_dist is None else init_estim_sq_dist
   check_positive("scale_by_dowg", init_estim_sq_dist=first, eps=eps)
 
-  def rule(updates, start, *, param, first, eps, longest, total):
-    longest = jnp.maximum(longest, jnp.maximum(first, squared_norm(minus(param, start))))
+  def rule(updates, start, *, param, eps, longest, total):
+    longest = jnp.maximum(longest, squared_norm(minus(param, start)))
     total = total + longest * squared_norm(updates)
     return scaled(longest / (sqrt(total) + eps), updates), start, longest, total
 
-  scalars = {"longest": 0.0, "total": 0.0}
-  return whole_tree("scale_by_dowg", rule, slots={"start": START}, scalars=scalars, first=first, eps=eps)
+  scalars = {"longest": lambda leaves: jnp.full((), first_value(first), float), "total": 0.0}
+  return whole_tree("scale_by_dowg", rule, slots={"start": START}, scalars=scalars, eps=eps)

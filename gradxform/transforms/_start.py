@@ -13,7 +13,7 @@ from gradxform.transforms._moments import running_sum
 from gradxform.transforms._pointwise import cube_root, scale, scale_by_count, square
 from gradxform.tree import computing_dtype
 
-START = Slot(from_param=True)
+START = Slot(from_param=lambda param: param)
 
 
 def _as_param(like: Like) -> Like:

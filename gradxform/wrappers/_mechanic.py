@@ -4,11 +4,11 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from gradxform._checks import check_integer, check_not_negative, check_positive, check_transform
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import Hyperparameter, named, part_of, stages_of
+from gradxform.lifted import first_value
 from gradxform.parts import Flow, Like, Part, State, Step
 from gradxform.rules import whole_tree
 from gradxform.transforms._start import START
@@ -92,7 +92,7 @@ def mechanize(
 
   def first_scales(leaves):
     del leaves
-    return jnp.full(num_betas, s_init(jnp.zeros((), np.int32)) if callable(s_init) else s_init, float)
+    return jnp.full(num_betas, first_value(s_init), float)
 
   def zeros(leaves):
     del leaves
