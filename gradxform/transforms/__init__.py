@@ -35,6 +35,7 @@ from gradxform.transforms._curvature import (
 )
 from gradxform.transforms._decay import add_decayed_weights
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
+from gradxform.transforms._iterates import average_iterates
 from gradxform.transforms._layerwise import (
   centralize,
   normalize_by_update_norm,
@@ -113,6 +114,8 @@ __all__ = [
   "scale_by_param_block_norm",
   "scale_by_param_block_rms",
   "scale_by_trust_ratio",
+  # what is kept of the way
+  "average_iterates",
   # repairs and noise
   "add_noise",
   "keep_params_nonnegative",
