@@ -15,7 +15,7 @@ from gradxform.compat import torch as ours
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gradxform[parity]'")
 
 STEPS = 100
-NOT_YET = {"Adafactor", "LBFGS", "Muon"}
+NOT_YET = {"Adafactor", "Muon"}
 CLASSES = {
   name: cls
   for name, cls in vars(torch.optim).items()
@@ -86,6 +86,19 @@ ROWS = {
   "SparseAdam": ("SparseAdam", {}),
   "SparseAdam options": ("SparseAdam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-2}),
   "SparseAdam up": ("SparseAdam", {"maximize": True}),
+}
+
+# It wants an objective; one update is one of its iterations.
+LBFGS_ROWS = {
+  "defaults": {},
+  "shorter": {"lr": 0.5, "history_size": 3},
+  "rests at a gradient": {"tolerance_grad": 1e-2},
+  "rests at a slope": {"tolerance_change": 1e-3},
+  "searches": {"line_search_fn": "strong_wolfe"},
+  "searches from afar": {"line_search_fn": "strong_wolfe", "lr": 30.0, "history_size": 2},
+  "searches from nearby": {"line_search_fn": "strong_wolfe", "lr": 1e-3},
+  "searches with two trials": {"line_search_fn": "strong_wolfe", "lr": 3.0, "max_eval": 3},
+  "searches roughly": {"line_search_fn": "strong_wolfe", "lr": 0.7, "tolerance_change": 1e-2},
 }
 
 L2 = gx.add_decayed_weights(0.1)
@@ -213,6 +226,65 @@ def test_split_into_real_and_imaginary_complex_numbers_are_torchs_too():
   assert_close(run_ours(split, params)[1], theirs)
 
 
+def valley(x, total):
+  """A curved valley: the sum over neighbours of (xᵢ₊₁ − xᵢ²)², and of (1 − x)²."""
+  return total((1 - x) ** 2) + total((x[1:] - x[:-1] ** 2) ** 2)
+
+
+def run_their_lbfgs(options, params, steps):
+  tensors = [torch.tensor(np.asarray(leaf), requires_grad=True) for leaf in jax.tree.leaves(params)]
+  optimizer = torch.optim.LBFGS(tensors, **options)
+
+  def closure():
+    optimizer.zero_grad()
+    loss = valley(torch.cat([tensor.reshape(-1) for tensor in tensors]), torch.sum)
+    loss.backward()
+    return loss
+
+  for _ in range(steps):
+    optimizer.step(closure)
+  return optimizer.state[tensors[0]], [tensor.detach().numpy() for tensor in tensors]
+
+
+def run_our_lbfgs(options, params, steps):
+  transform = ours.lbfgs(**options)
+  objective = lambda q: valley(jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(q)]), jnp.sum)
+
+  def step(carry, _):
+    params, state = carry
+    value, grad = jax.value_and_grad(objective)(params)
+    return transform.step(grad, state, params, value=value, grad=grad, value_fn=objective), None
+
+  carry = (params, transform.init(params))
+  params, state = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=steps)[0])(carry)
+  return state, jax.tree.leaves(params)
+
+
+@pytest.mark.parametrize(
+  ("row", "tree"),
+  [
+    *((row, number % len(TREES)) for number, row in enumerate(LBFGS_ROWS)),
+    *(("defaults", tree) for tree in range(1, len(TREES))),
+    *(("searches", tree) for tree in range(len(TREES) - 1)),
+  ],
+)
+def test_iterations_of_lbfgs_are_torchs(row, tree):
+  options, params = LBFGS_ROWS[row], jax.tree.map(lambda p: 0.3 * p, start(TREES[tree]))
+  kept, theirs = run_their_lbfgs({"max_iter": 1, "max_eval": 25, **options}, params, STEPS)
+  state, mine = run_our_lbfgs(options, params, STEPS)
+  assert_close(mine, theirs)
+  assert optax.tree.get(state, "iterations") == kept["n_iter"]
+  trials = optax.tree.get(state, "evaluations", 0)
+  assert trials == kept["func_evals"] - STEPS if "line_search_fn" in options else trials == 0
+
+
+def test_a_step_of_torch_is_as_many_updates_as_it_has_iterations():
+  params = jax.tree.map(lambda p: 0.3 * p, start(TREES[0]))
+  _, theirs = run_their_lbfgs({"max_iter": 12, "line_search_fn": "strong_wolfe", "max_eval": 100}, params, 1)
+  _, mine = run_our_lbfgs({"line_search_fn": "strong_wolfe"}, params, 12)
+  assert_close(mine, theirs)
+
+
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_every_class_of_torch_is_here_with_its_arguments_and_defaults(name):
   theirs = dict(inspect.signature(CLASSES[name]).parameters)
@@ -232,6 +304,7 @@ DEFAULTS_OF_OUR_OWN = {("LBFGS", "max_iter"): 1}
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_every_argument_that_changes_numbers_is_pinned(name):
-  pinned = {option for cls, options in ROWS.values() if cls == name for option in options}
-  rate = {"lr"}  # pinned for all by its schedule
-  assert set(here(name).signature.parameters) - rate <= pinned
+  rows = [options for cls, options in ROWS.values() if cls == name]
+  rows += [{"max_iter": 1, **options} for options in LBFGS_ROWS.values()] if name == "LBFGS" else []
+  by_its_schedule = {"lr"}
+  assert set(here(name).signature.parameters) - by_its_schedule <= {option for options in rows for option in options}

@@ -17,13 +17,15 @@ from examples import extras, signature_of
 import gradxform as gx
 from gradxform.compat import torch
 
-every = pytest.mark.parametrize("name", torch.__all__)
+OPTIMIZERS = [name for name in torch.__all__ if "lr" in getattr(torch, name).signature.parameters]
+every = pytest.mark.parametrize("name", OPTIMIZERS)
 # With the stages that are left out where a number is 0.
 FULL = {
   "adafactor": {"weight_decay": 0.1, "eps": (1e-3, 1e-3)},
   "sgd": {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1},
   "rmsprop": {"momentum": 0.9, "weight_decay": 0.1, "centered": True},
   "adagrad": {"lr_decay": 0.1, "weight_decay": 0.1},
+  "lbfgs": {"lr": 0.5, "history_size": 4, "line_search_fn": "strong_wolfe"},
 }
 
 
@@ -173,6 +175,11 @@ def test_importing_it_does_not_import_torch():
     (lambda: torch.adagrad(lr_decay=-1.0), r"`adagrad\(lr_decay=...\)` must be finite and at least 0"),
     (lambda: torch.adam(amsgrad="yes"), r"`adam\(amsgrad=...\)` must be True or False, got 'yes'"),
     (lambda: torch.adam(maximize=None), r"`adam\(maximize=...\)` must be True or False, got None"),
+    (lambda: torch.lbfgs(max_iter=20), r"`lbfgs\(max_iter=...\)` must be 1, got 20: one update is one iteration"),
+    (lambda: torch.lbfgs(line_search_fn="armijo"), r"`lbfgs\(line_search_fn=...\)` must be one of 'strong_wolfe'"),
+    (lambda: torch.lbfgs(history_size=0), r"`lbfgs\(history_size=...\)` must be at least 1, got 0"),
+    (lambda: torch.lbfgs(max_eval=0, line_search_fn="strong_wolfe"), r"`lbfgs\(max_eval=...\)` must be at least 1"),
+    (lambda: torch.lbfgs(tolerance_grad=-1.0), r"`lbfgs\(tolerance_grad=...\)` must be finite and at least 0"),
     (lambda: torch.adam([jnp.ones(2)]), r"`adam\(lr=...\)` must be a number, a scalar array or a schedule"),
     (lambda: torch.adam(learning_rate=0.1), r"`adam`: .*learning_rate.*Its arguments are: lr, betas, eps"),
   ],

@@ -17,6 +17,8 @@ parameters torch treats real and imaginary parts as two real numbers: so does
 from gradxform.compat.torch._adam import adam, adamax, adamw, nadam, radam, sparseadam
 from gradxform.compat.torch._adaptive import adadelta, adagrad, rmsprop
 from gradxform.compat.torch._descent import asgd, rprop, sgd
+from gradxform.compat.torch._lbfgs import lbfgs, lbfgs_directions
+from gradxform.compat.torch._strong_wolfe import strong_wolfe
 
 __all__ = [
   # gradient descent
@@ -34,4 +36,8 @@ __all__ = [
   "nadam",
   "radam",
   "sparseadam",
+  # L-BFGS, and its parts
+  "lbfgs",
+  "lbfgs_directions",
+  "strong_wolfe",
 ]
