@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import pickle
 import subprocess
 import sys
@@ -25,7 +26,7 @@ FULL = {
   "sgd": {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1},
   "rmsprop": {"momentum": 0.9, "weight_decay": 0.1, "centered": True},
   "adagrad": {"lr_decay": 0.1, "weight_decay": 0.1},
-  "lbfgs": {"lr": 0.5, "history_size": 4, "line_search_fn": "strong_wolfe"},
+  "lbfgs": {"lr": 0.5, "history_size": 4},
 }
 
 
@@ -48,7 +49,7 @@ def update(transform, grads, state, params):
   return transform.update(grads, state, params, **extras(params, grads))
 
 
-def run(transform, params, steps=3, compiled=True):
+def run(transform, params, steps=2, compiled=True):
   state = transform.init(params)
   one = functools.partial(update, optax.with_extra_args_support(transform))
   one = jax.jit(one) if compiled else one
@@ -77,7 +78,11 @@ def test_survives_pickle_and_copies(name):
 @every
 def test_says_what_it_is_made_of(name):
   assert gx.explain(full(name)).startswith("chain(")
-  assert gx.formula(getattr(torch, name))
+  factory = getattr(torch, name)
+  assert gx.formula(factory)
+  for argument in factory.signature.parameters:
+    assert f"  {argument}: " in inspect.getdoc(factory), argument
+  assert "Source: " in inspect.getdoc(factory)
 
 
 @every
@@ -96,6 +101,14 @@ def test_keeps_dtypes_and_holds_its_slots_in_float32(name, dtypes, strict):
   assert signature_of(updates) == signature_of(grads)
   assert signature_of(new) == signature_of(state)
   assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(new) if leaf.ndim)
+
+
+def test_the_search_of_lbfgs_keeps_the_laws_too(strict):
+  search, params = torch.lbfgs(history_size=2, line_search_fn="strong_wolfe"), params_like("bfloat16")
+  state = search.init(params)
+  updates, new = jax.jit(functools.partial(update, search))(grads_like(params, 0), state, params)
+  assert (signature_of(updates), signature_of(new)) == (signature_of(params), signature_of(state))
+  assert eval(gx.explain(search), {**vars(gx), "torch": torch}).init(params).keys() == state.keys()
 
 
 @every
