@@ -32,7 +32,7 @@ TREES = (
 )
 
 # Class and options; ours has the same under the class's name in lower case.
-ROWS = {
+THEIRS = {
   "ASGD": ("ASGD", {}),
   "ASGD averages": ("ASGD", {"lr": 0.1, "lambd": 0.02, "alpha": 0.6, "t0": 20, "weight_decay": 0.1}),
   "ASGD up": ("ASGD", {"lr": 1e-3, "maximize": True, "weight_decay": 0.1}),
@@ -104,13 +104,13 @@ LBFGS_ROWS = {
 L2 = gx.add_decayed_weights(0.1)
 
 # Our own names, where they have torch's numbers.
-PLAIN_ROWS = {
+ROWS = {
   "sgd": (gx.sgd(0.01), "SGD", {"lr": 0.01}),
   "sgd with L2": (gx.chain(L2, gx.sgd(0.01)), "SGD", {"lr": 0.01, "weight_decay": 0.1}),
   "momentum": (gx.momentum(0.01), "SGD", {"lr": 0.01, "momentum": 0.9}),
   "momentum with L2": (gx.chain(L2, gx.momentum(0.01)), "SGD", {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1}),
   "nesterov": (gx.nesterov(0.01), "SGD", {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
-  "adagrad, eps 0": (gx.adagrad(0.01, eps=0.0), "Adagrad", {"lr": 0.01, "initial_accumulator_value": 0.1, "eps": 0.0}),
+  "adagrad eps 0": (gx.adagrad(0.01, eps=0.0), "Adagrad", {"lr": 0.01, "initial_accumulator_value": 0.1, "eps": 0.0}),
   "adadelta": (gx.adadelta(), "Adadelta", {}),
   "adadelta options": (gx.adadelta(0.5, rho=0.8, eps=1e-3), "Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3}),
   "adam": (gx.adam(0.01), "Adam", {"lr": 0.01}),
@@ -189,17 +189,17 @@ def here(name):
   return getattr(ours, name.lower())
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", THEIRS)
 def test_the_numbers_are_torchs(row):
-  name, options = ROWS[row]
+  name, options = THEIRS[row]
   params = start(trees_for(name))
   theirs = run_theirs(name, options, params)[1]
   assert_close(run_ours(here(name)(**options), params)[1], theirs)
 
 
-@pytest.mark.parametrize("row", PLAIN_ROWS)
+@pytest.mark.parametrize("row", ROWS)
 def test_plain_names_have_torchs_numbers(row):
-  transform, name, options = PLAIN_ROWS[row]
+  transform, name, options = ROWS[row]
   assert_close(run_ours(transform, start())[1], run_theirs(name, options, start())[1])
 
 
@@ -304,7 +304,7 @@ DEFAULTS_OF_OUR_OWN = {("LBFGS", "max_iter"): 1}
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_every_argument_that_changes_numbers_is_pinned(name):
-  rows = [options for cls, options in ROWS.values() if cls == name]
+  rows = [options for cls, options in THEIRS.values() if cls == name]
   rows += [{"max_iter": 1, **options} for options in LBFGS_ROWS.values()] if name == "LBFGS" else []
   by_its_schedule = {"lr"}
   assert set(here(name).signature.parameters) - by_its_schedule <= {option for options in rows for option in options}
