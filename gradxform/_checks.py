@@ -125,6 +125,12 @@ def check_greater(transform: str, minimum: float, **arguments: Any) -> None:
   _require(lambda value: value > minimum, f"greater than {minimum}", transform, **arguments)
 
 
+def check_bounded(transform: str, *, minimum: float = -math.inf, maximum: float = math.inf, **arguments: Any) -> None:
+  """Each argument lies between the bounds, which are included; one of them is given."""
+  wanted = f"at most {maximum}" if minimum == -math.inf else f"at least {minimum}"
+  _require(lambda value: minimum <= value <= maximum, wanted, transform, **arguments)
+
+
 def check_flag(transform: str, **arguments: Any) -> None:
   """Each argument is a Python bool: it chooses an expression."""
   for name, value in arguments.items():

@@ -15,7 +15,7 @@ from gradxform.compat import torch as ours
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gradxform[parity]'")
 
 STEPS = 100
-NOT_YET = {"Adafactor", "Muon"}
+NOT_YET = {"Muon"}
 CLASSES = {
   name: cls
   for name, cls in vars(torch.optim).items()
@@ -39,6 +39,11 @@ THEIRS = {
   "Adadelta": ("Adadelta", {}),
   "Adadelta options": ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1}),
   "Adadelta up": ("Adadelta", {"maximize": True}),
+  "Adafactor": ("Adafactor", {}),
+  "Adafactor options": ("Adafactor", {"lr": 0.5, "beta2_decay": -0.3, "eps": (0.1, 0.2), "d": 1.5}),
+  "Adafactor without average": ("Adafactor", {"lr": 0.5, "beta2_decay": 0}),
+  "Adafactor with decay": ("Adafactor", {"lr": 0.05, "weight_decay": 0.1}),
+  "Adafactor up": ("Adafactor", {"weight_decay": 0.1, "maximize": True}),
   "Adagrad": ("Adagrad", {}),
   "Adagrad falling": ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.2, "eps": 1e-3, "lr_decay": 0.05}),
   "Adagrad with L2": ("Adagrad", {"weight_decay": 0.1}),
