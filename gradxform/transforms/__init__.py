@@ -34,6 +34,7 @@ from gradxform.transforms._curvature import (
   precondition_by_hessian_diagonal,
 )
 from gradxform.transforms._decay import add_decayed_weights
+from gradxform.transforms._factored import factored_moving_average, scale_by_factored_rms
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
 from gradxform.transforms._iterates import average_iterates
 from gradxform.transforms._layerwise import (
@@ -93,6 +94,7 @@ __all__ = [
   "average_from_first",
   "decayed_max",
   "difference",
+  "factored_moving_average",
   "moving_average",
   "running_max",
   "running_sum",
@@ -129,6 +131,7 @@ __all__ = [
   "scale_by_adopt",
   "scale_by_amsgrad",
   "scale_by_belief",
+  "scale_by_factored_rms",
   "scale_by_lion",
   "scale_by_nadam",
   "scale_by_novograd",
