@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ParamSpec
+from typing import Any, NewType, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,9 @@ __all__ = ["Hyperparameter", "Transform", "named"]
 Schedule = Callable[[jax.Array], Any]
 Hyperparameter = float | jax.Array | Schedule
 """What a numeric hyperparameter may be: a number, a scalar array (traced or not), a schedule."""
+
+Structure = NewType("Structure", object)
+"""Annotates an argument that is structure as a whole, such as a tree of flags or a function that is no schedule."""
 
 P = ParamSpec("P")
 
@@ -204,7 +207,7 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
 
   Args:
     build: returns a transform, ours or Optax's. Arguments that are numbers, arrays and transforms
-      are leaves; those annotated ``int``, and names, flags and callables, are structure.
+      are leaves; those annotated ``int`` or `Structure`, and names, flags and callables, are structure.
 
   Returns:
     A function with the same signature, which returns a `Transform`.
@@ -217,8 +220,8 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
   heavy_ball(learning_rate=0.1, momentum=0.9)
   """
   signature = inspect.signature(build)
-  integer = (int, "int", int | None, "int | None")
-  static = frozenset(name for name, p in signature.parameters.items() if p.annotation in integer)
+  whole = (int, "int", int | None, "int | None", Structure)
+  static = frozenset(name for name, p in signature.parameters.items() if p.annotation in whole)
 
   @functools.wraps(build)
   def factory(*args: P.args, **kwargs: P.kwargs) -> Transform:

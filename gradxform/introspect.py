@@ -12,7 +12,7 @@ import numpy as np
 
 from gradxform import _checks
 from gradxform.combinators import chain
-from gradxform.core import Transform
+from gradxform.core import Structure, Transform
 from gradxform.expression import as_python
 from gradxform.foreign import Foreign
 from gradxform.parts import SCALAR
@@ -193,13 +193,17 @@ def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names
       )
     elif _holds(value):
       arguments[name] = place(value, name)
-    elif value is None or isinstance(value, str) or t.factory.names_itself:
+    elif value is None or isinstance(value, (str, bool)) or t.factory.names_itself or _is_structure(t, name):
       arguments[name] = value
     else:
       arguments[name] = edit(prefix + name, value)
   if all(arguments[name] is t.arguments[name] for name in arguments):
     return t
   return t.with_arguments(arguments)
+
+
+def _is_structure(t: Transform, name: str) -> bool:
+  return t.factory.signature.parameters[name].annotation is Structure
 
 
 def _holds(value: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Other libraries' namespaces, with their signatures, names and numbers, as expressions of ours."""
