@@ -123,6 +123,12 @@ def run(transform, params, steps=3, dtype=None):
   return outs, state
 
 
+@functools.cache
+def run_of(name):
+  """That of an example, compiled once for all the laws that compare with it."""
+  return run(example(name), params_like())
+
+
 def signature_of(tree):
   """Structure, shapes, dtypes and weak types."""
   leaves, structure = jax.tree.flatten(tree)

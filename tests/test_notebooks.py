@@ -26,13 +26,13 @@ def test_every_script_has_its_notebook():
 def test_a_notebook_runs_from_top_to_bottom(path):
   matplotlib.use("agg")
   names = {"__name__": "__main__"}
-  with jax.enable_x64(jax.config.jax_enable_x64):  # what it sets ends with it
-    try:
-      for number, cell in enumerate(cells_of(path)):
-        if cell["cell_type"] == "code":
-          exec(compile(cell["source"], f"{path.name}[{number}]", "exec"), names)
-    finally:
-      jax.config.update("jax_enable_x64", False)
+  before = jax.config.jax_enable_x64
+  try:
+    for number, cell in enumerate(cells_of(path)):
+      if cell["cell_type"] == "code":
+        exec(compile(cell["source"], f"{path.name}[{number}]", "exec"), names)
+  finally:
+    jax.config.update("jax_enable_x64", before)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
