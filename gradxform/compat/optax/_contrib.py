@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from optax import contrib
 
 from gradxform import transforms
+from gradxform._checks import check_real
 from gradxform.combinators import add, chain, divide, identity, previous
 from gradxform.compat.optax._adaptive import decoupled
 from gradxform.compat.optax._drop_in import called, drop_in
@@ -54,6 +55,7 @@ def after_the_first(bound):
 
   def rule(u, *, count):
     if bound is not None:
+      check_real("scale_by_adopt", u)
       limit = jnp.asarray(bound(count), u.dtype)
       u = jnp.clip(u, -limit, limit)
     return jnp.where(count > 0, u, 0)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from gradxform import transforms
+from gradxform._checks import check_real
 from gradxform.combinators import add, chain, divide, identity, previous, subtract
 from gradxform.compat.optax._drop_in import called, drop_in
 from gradxform.rules import after, elementwise
@@ -97,6 +98,7 @@ def scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_s
   """
 
   def rule(u, step_size, last, *, eta_minus, eta_plus, min_step_size, max_step_size):
+    check_real("scale_by_rprop", u)
     agreement = u * last
     grown = jnp.clip(step_size * jnp.where(agreement > 0, eta_plus, eta_minus), min_step_size, max_step_size)
     step_size = jnp.where(agreement == 0, step_size, grown)
