@@ -49,6 +49,23 @@ def deprecated(make, *args, **kwargs):
     return make(*args, **kwargs)
 
 
+def rising_decay(count, power):
+  """Adafactor's decay in float64: Optax has it in float32 even there, which moves its numbers by 1e-8."""
+  return 1 - jnp.asarray(count + 1, float) ** -power
+
+
+def optax_adafactor(rate, least, power=0.8, threshold=1.0, weight_decay=0.0, eps=1e-30):
+  """What `optax.adafactor` chains, whose own decay cannot be given."""
+  return optax.chain(
+    optax.scale_by_factored_rms(True, power, 0, least, eps, decay_rate_fn=rising_decay),
+    optax.clip_by_block_rms(threshold),
+    optax.scale_by_learning_rate(rate, flip_sign=False),
+    optax.scale_by_param_block_rms(),
+    optax.add_decayed_weights(weight_decay),
+    optax.scale(-1),
+  )
+
+
 NESTEROV = gx.add(gx.identity(), gx.chain(gx.trace(0.8), gx.scale(0.8)))
 
 ROWS = {
@@ -145,6 +162,14 @@ ROWS = {
     contrib.mechanize(optax.sgd(swings, 0.9), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
   ),
   "mechanize one of Optax's": (gx.mechanize(optax.lion(1.0)), contrib.mechanize(optax.lion(1.0))),
+  "scale_by_factored_rms": (
+    gx.scale_by_factored_rms(),
+    optax.scale_by_factored_rms(decay_rate_fn=rising_decay),
+  ),
+  "scale_by_factored_rms options": (
+    gx.scale_by_factored_rms(0.6, 2, 1e-3),
+    optax.scale_by_factored_rms(True, 0.6, 0, 2, 1e-3, decay_rate_fn=rising_decay),
+  ),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
@@ -329,6 +354,18 @@ ROWS = {
   ),
   "fromage": (gx.fromage(0.01), optax.fromage(0.01)),
   "fromage options": (gx.fromage(warmup, min_norm=0.3), optax.fromage(warmup, min_norm=0.3)),
+  "adafactor": (gx.adafactor(0.01), optax_adafactor(0.01, 128)),
+  "adafactor options": (
+    gx.adafactor(
+      warmup,
+      min_dim_size_to_factor=2,
+      decay_rate=0.6,
+      clipping_threshold=0.5,
+      weight_decay_rate=0.01,
+      eps=1e-3,
+    ),
+    optax_adafactor(warmup, 2, 0.6, 0.5, 0.01, 1e-3),
+  ),
   "nadam": (gx.nadam(0.01), optax.nadam(0.01)),
   "nadam options": (gx.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
   "nadamw": (gx.nadamw(0.01), optax.nadamw(0.01)),
@@ -404,6 +441,14 @@ def test_the_numbers_are_optaxs(row, float64):
     assert a.dtype == b.dtype == jnp.float64
     np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
     assert np.all(np.isfinite(a))
+
+
+def test_adafactor_is_optaxs_but_for_the_decay_that_it_rounds_to_float32(float64):
+  params = trees()
+  mine = trajectory(gx.adafactor(0.01, min_dim_size_to_factor=2), params)
+  reference = trajectory(optax.adafactor(0.01, min_dim_size_to_factor=2), params)
+  for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(reference), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
 
 
 def test_the_derivative_is_optaxs_too(float64):

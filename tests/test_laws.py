@@ -229,9 +229,14 @@ def test_state_has_one_count_and_a_layout(name):
   for leaf, array in zip(jax.tree.leaves(layout), jax.tree.leaves(state), strict=True):
     assert (leaf.shape, leaf.dtype) == (array.shape, array.dtype)
     assert (leaf.kind == "scalar") == (leaf.parameter is None)
-    # A factor: one number for the array, or an array for each of a number of steps.
-    assert leaf.kind != "factor" or leaf.shape in ((), (*leaf.shape[:1], *shapes[leaf.parameter]))
+    assert leaf.kind != "factor" or is_a_factor(leaf.shape, shapes[leaf.parameter])
     assert leaf.kind == "factor" or leaf.parameter is None or shapes[leaf.parameter] == leaf.shape
+
+
+def is_a_factor(shape, parameter):
+  """One number for the array, an array for each of a number of steps, or means along some of its axes."""
+  means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
+  return shape in ((), (*shape[:1], *parameter)) or means
 
 
 @every
@@ -290,6 +295,7 @@ NEED_AN_ORDER = {
   "at_least",
   "clip",
   "clip_by_count",
+  "factored_moving_average",
   "keep_params_nonnegative",
   "running_max",
   "scale_by_cocob",

@@ -38,7 +38,9 @@ from gradxform.transforms._curvature import (
 from gradxform.transforms._d_adaptation import scale_by_dadapt, scale_by_prodigy
 from gradxform.transforms._decay import add_decayed_weights
 from gradxform.transforms._distance import scale_by_distance_over_gradients, scale_by_dog, scale_by_dowg
+from gradxform.transforms._factored import factored_moving_average, scale_by_factored_rms
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
+from gradxform.transforms._iterates import average_iterates
 from gradxform.transforms._layerwise import (
   centralize,
   normalize_by_update_norm,
@@ -105,6 +107,7 @@ __all__ = [
   "average_from_first",
   "decayed_max",
   "difference",
+  "factored_moving_average",
   "moving_average",
   "running_max",
   "running_sum",
@@ -126,6 +129,8 @@ __all__ = [
   "scale_by_param_block_norm",
   "scale_by_param_block_rms",
   "scale_by_trust_ratio",
+  # what is kept of the way
+  "average_iterates",
   # repairs and noise
   "add_noise",
   "keep_params_nonnegative",
@@ -153,6 +158,7 @@ __all__ = [
   "scale_by_adopt",
   "scale_by_amsgrad",
   "scale_by_belief",
+  "scale_by_factored_rms",
   "scale_by_lion",
   "scale_by_nadam",
   "scale_by_novograd",
