@@ -17,6 +17,12 @@ from gradxform.transforms._pointwise import add_constant, at_least, begin_with, 
 from gradxform.transforms._reductions import sum_of_squares
 
 
+def surprise(b2: Hyperparameter, eps: Hyperparameter, eps_root: Hyperparameter):
+  """How far gradients are from their average, the shared m: AdaBelief's divisor."""
+  distance = chain(subtract(identity(), shared("m")), square(), scale(after(lambda b: 1 - b, b2)))
+  return chain(distance, add_constant(eps_root), trace(b2), bias_correction(b2), root(eps))
+
+
 @named
 def scale_by_belief(
   b1: Hyperparameter = 0.9,
@@ -37,9 +43,8 @@ def scale_by_belief(
 
   Source: Zhuang et al. 2020, Algorithm 2, https://arxiv.org/abs/2010.07468; `optax.scale_by_belief`.
   """
-  surprise = chain(subtract(identity(), shared("m")), square(), scale(after(lambda b: 1 - b, b2)))
-  second = chain(surprise, add_constant(eps_root), trace(b2), bias_correction(b2), root(eps))
-  return share(divide(chain(shared("m"), bias_correction(b1)), by=second), m=scale_by_momentum(b1))
+  first = chain(shared("m"), bias_correction(b1))
+  return share(divide(first, by=surprise(b2, eps, eps_root)), m=scale_by_momentum(b1))
 
 
 @named
