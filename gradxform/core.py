@@ -198,7 +198,7 @@ def _in_computing_dtype(leaves: Flow, params: Flow | None) -> tuple[Flow, Flow |
   return list(map(jnp.asarray, leaves, dtypes)), list(map(jnp.asarray, params, dtypes))
 
 
-def named(build: Callable[P, Any]) -> Callable[P, Transform]:
+def named(build: Callable[P, Any], *, kind: type[Transform] = Transform) -> Callable[P, Transform]:
   """Makes of a function that returns an expression a name for that expression.
 
   The result remembers the function and its arguments, prints as the call, and *its leaves are its
@@ -208,6 +208,7 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
   Args:
     build: returns a transform, ours or Optax's. Arguments that are numbers, arrays and transforms
       are leaves; those annotated ``int`` or `Structure`, and names, flags and callables, are structure.
+    kind: what the function returns: `Transform`, or a registered class of its kind.
 
   Returns:
     A function with the same signature, which returns a `Transform`.
@@ -226,7 +227,7 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
   @functools.wraps(build)
   def factory(*args: P.args, **kwargs: P.kwargs) -> Transform:
     arguments = _checks.bound(build.__name__, signature, args, kwargs).arguments
-    transform = Transform(factory, {n: wrap(value, n in static) for n, value in arguments.items()})
+    transform = kind(factory, {n: wrap(value, n in static) for n, value in arguments.items()})
     _ = transform.part  # builds the body now, so that a wrong argument raises at this call
     return transform
 
