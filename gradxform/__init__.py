@@ -20,7 +20,7 @@ Five concepts:
     combinator   builds a transform from transforms: `chain` one after the other; `divide`, `add`,
                  … each gets the same updates and the results are combined      combinators.py
     optimizer    a named expression that ends in a learning rate                optimizers/
-    wrapper      transform -> transform, for any transform, ours or Optax's    (to come)
+    wrapper      transform -> transform, for any transform, ours or Optax's     wrappers/
 
 A call goes down: an optimizer's arguments → its body, an expression of primitives → parts, which
 run leaf by leaf over the flow of updates (expression.py → parts.py, compounds.py, lifted.py; Optax's
@@ -37,5 +37,6 @@ from gradxform.optimizers import *
 from gradxform.rules import *
 from gradxform.transforms import *
 from gradxform.tree import *
+from gradxform.wrappers import *
 
 __version__ = "0.1.0"

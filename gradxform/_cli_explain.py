@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 import gradxform as gx
-from gradxform import combinators, optimizers, transforms
+from gradxform import combinators, optimizers, transforms, wrappers
 from gradxform.objectives import OBJECTIVES
 
 _WIDTH = 88
-_KINDS = (combinators, transforms, optimizers)
+_KINDS = (combinators, transforms, wrappers, optimizers)
 _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
@@ -34,6 +34,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "name": "m",
   "step_size": -0.1,
   "threshold": 1.0,
+  "value": 1.0,
   "weight_decay": 1e-4,
   # transforms
   "*parts": (gx.identity(), gx.trace(0.9)),

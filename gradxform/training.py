@@ -38,6 +38,7 @@ __all__ = [
 # With these, or 1e-3, or its own default, every optimizer is tested to read 95% of the test part of
 # `digits` with the defaults of `fit`.
 DEMO_LEARNING_RATES = {
+  "adafactor": 0.01,
   "adagrad": 0.1,
   "adam": 3e-3,
   "adamax": 1e-2,

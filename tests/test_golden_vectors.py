@@ -46,6 +46,11 @@ def keras_adam():
   return quotient(first, gx.chain(gx.square(), gx.moving_average(0.999), gx.root(1e-8), corrected_root))
 
 
+def paper_adafactor():
+  rate = lambda count: jnp.minimum(0.01, 1 / jnp.sqrt(count + 1.0))
+  return gx.adafactor(rate)
+
+
 def torch_adagrad():
   return over(gx.chain(gx.square(), gx.running_sum(), gx.root(1e-10)))
 
@@ -99,6 +104,7 @@ VECTORS = {
   "rprop lr .01": (gx.rprop(0.01), "0.01 0 0.005 0.006 0"),
   "adabelief": (gx.adabelief(1.0), "1.11111111111 -0.391060977138 -0.144719065158 0.425692803015 0.193684309565"),
   "laprop": (gx.laprop(1.0), "1 -0.191958565902 0.0183551216689 0.475034067886 0.219231132902"),
+  "adafactor lr .01 (1-D)": (paper_adafactor(), "0.02 -0.02 0.00767839410616 0.02 -0.0110964689278"),
   "ademamix": (gx.ademamix(1.0), "1.00049999 -0.366419736656 -0.136879657776 0.39476193647 0.182605739377"),
 }
 

@@ -229,9 +229,14 @@ def test_state_has_one_count_and_a_layout(name):
   for leaf, array in zip(jax.tree.leaves(layout), jax.tree.leaves(state), strict=True):
     assert (leaf.shape, leaf.dtype) == (array.shape, array.dtype)
     assert (leaf.kind == "scalar") == (leaf.parameter is None)
-    # A factor: one number for the array, or an array for each of a number of steps.
-    assert leaf.kind != "factor" or leaf.shape in ((), (*leaf.shape[:1], *shapes[leaf.parameter]))
+    assert leaf.kind != "factor" or is_a_factor(leaf.shape, shapes[leaf.parameter])
     assert leaf.kind == "factor" or leaf.parameter is None or shapes[leaf.parameter] == leaf.shape
+
+
+def is_a_factor(shape, parameter):
+  """One number for the array, an array for each of a number of steps, or means along some of its axes."""
+  means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
+  return shape in ((), (*shape[:1], *parameter)) or means
 
 
 @every
@@ -264,7 +269,7 @@ def test_a_nan_stays_where_the_scope_allows(name):
     np.testing.assert_array_equal(updates["w"].ravel()[1:], clean["w"].ravel()[1:])
   if transform.scope < Scope.WHOLE_TREE:
     np.testing.assert_array_equal(updates["b"], clean["b"])
-  elif name not in STOP_AT_NAN | IGNORE_THEIR_INPUT | KEEP_LEAVES_APART:
+  elif name not in STOP_AT_NAN | IGNORE_THEIR_INPUT | KEEP_LEAVES_APART | SPREAD_A_STEP_LATER:
     assert np.all(np.isnan(updates["b"]))
   ignores = transform.part.delayed or name in IGNORE_THEIR_INPUT
   assert ignores or np.isnan(updates["w"][0, 0])
@@ -282,21 +287,25 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
+IGNORE_THEIR_INPUT = {"begin_with", "displacement", "hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
 KEEP_LEAVES_APART = {"add_noise", "noisy_sgd"}  # they see the whole tree for the noise alone
+SPREAD_A_STEP_LATER = {"dadapt_adamw", "scale_by_dadapt"}  # the step is of the estimate from before it
 NEED_AN_ORDER = {
   "additive_average",
   "at_least",
   "clip",
   "clip_by_count",
+  "factored_moving_average",
   "keep_params_nonnegative",
   "running_max",
+  "scale_by_cocob",
   "scale_by_rprop",
 }
 REFUSE_COMPLEX = {
   **{name: name for name in NEED_AN_ORDER},
   "adopt": "clip_by_count",
   "scale_by_adopt": "clip_by_count",
+  "cocob": "scale_by_cocob",
   "rprop": "scale_by_rprop",
   "hessian_diagonal": "hessian_diagonal",
   "hutchinson_diagonal": "hutchinson_diagonal",

@@ -174,6 +174,7 @@ def test_rules_compute_in_float32_whatever_comes(strict):
 def test_after_applies_to_numbers_and_to_schedules():
   assert gx.after(lambda b: 1 - b, 0.75) == 0.25
   assert gx.after(lambda b: 1 - b, lambda count: 0.5 * count)(1) == 0.5
+  assert gx.after(lambda a, b: a / b, 3.0, lambda count: 2.0 * count)(2) == 0.75
 
 
 def test_what_a_rule_misses_is_named():

@@ -11,7 +11,7 @@ import numpy as np
 from gradxform._checks import check_transform
 from gradxform.combinators import identity
 from gradxform.compounds import Chain, Compound
-from gradxform.core import Structure, Transform, named, part_of
+from gradxform.core import Structure, Transform, named, named_in, part_of
 from gradxform.expression import register
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
 from gradxform.tree import Params, Updates, real_dtype
@@ -47,7 +47,8 @@ def drop_in(theirs: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
 
   def decorate(build: Callable[..., Any]) -> Callable[..., Transform]:
     build.__dict__["__signature__"] = signature.replace(parameters=parameters)
-    return named(build, kind=DropIn)
+    module = getattr(theirs, "__module__", "")
+    return named_in("optax.contrib" if ".contrib." in module else "optax", kind=DropIn)(build)
 
   return decorate
 
