@@ -222,20 +222,25 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
   >>> heavy_ball(0.1)
   heavy_ball(learning_rate=0.1, momentum=0.9)
   """
-  return _factory(build, "", ())
+  return _factory(build, "", (), Transform)
 
 
-def named_in(namespace: str, *, ignored: Collection[str] = ()) -> Callable[[Callable[P, Any]], Callable[P, Transform]]:
+def named_in(
+  namespace: str, *, ignored: Collection[str] = (), kind: type[Transform] = Transform
+) -> Callable[[Callable[P, Any]], Callable[P, Transform]]:
   """`named` for the functions of a namespace, such as that of another library.
 
   Args:
     namespace: what stands before the name where the call is printed: ``torch`` in ``torch.adam(lr=0.1)``.
     ignored: keywords that every function takes besides its own, and drops.
+    kind: what the functions return: `Transform`, or a registered class of its kind.
   """
-  return lambda build: _factory(build, f"{namespace}.", ignored)
+  return lambda build: _factory(build, f"{namespace}.", ignored, kind)
 
 
-def _factory(build: Callable[P, Any], prefix: str, ignored: Collection[str]) -> Callable[P, Transform]:
+def _factory(
+  build: Callable[P, Any], prefix: str, ignored: Collection[str], kind: type[Transform]
+) -> Callable[P, Transform]:
   signature = inspect.signature(build)
   parameters = signature.parameters.items()
   whole = (int, "int", int | None, "int | None", Structure)
@@ -246,7 +251,7 @@ def _factory(build: Callable[P, Any], prefix: str, ignored: Collection[str]) -> 
   def factory(*args: P.args, **kwargs: P.kwargs) -> Transform:
     known = {name: value for name, value in kwargs.items() if name not in ignored}
     arguments = _checks.bound(build.__name__, signature, args, known).arguments
-    transform = Transform(factory, wrapped(factory, arguments))
+    transform = kind(factory, wrapped(factory, arguments))
     _ = transform.part  # builds the body now, so that a wrong argument raises at this call
     return transform
 

@@ -95,5 +95,6 @@ def test_an_optimizer_prints_and_evaluates_back():
   t = optax.chain(optax.clip(1.0), optax.adamw(1e-3, 0.8, mu_dtype=jnp.bfloat16, mask={"b": False, "a": True}))
   printed = repr(t)
   assert "mu_dtype='bfloat16'" in printed
-  assert repr(eval(printed, vars(optax))) == printed
+  assert repr(eval(printed, {"optax": optax})) == printed
+  assert repr(optax.contrib.adopt(0.1)).startswith("optax.contrib.adopt(learning_rate=0.1, ")
   assert gx.hyperparameters(t)["adamw.b1"] == 0.8

@@ -186,6 +186,21 @@ def test_entries_can_be_set_and_found_with_their_paths():
   assert optax.tree.get(state, "ScaleByAdamState").keys() == {"mu", "nu"}
 
 
+@pytest.mark.parametrize("nothing", [None, (), {}, optax.EmptyState()])
+def test_what_keeps_nothing_takes_any_state_and_returns_it(nothing):
+  updates, state = optax.clip(0.5).update(PARAMS, nothing)
+  chex.assert_trees_all_equal(updates, reference.clip(0.5).update(PARAMS, reference.EmptyState())[0])
+  assert state is nothing
+
+
+@pytest.mark.parametrize(
+  "transform", [optax.trace(0.9), optax.scale(lambda count: count), optax.chain(optax.clip(1.0))]
+)
+def test_what_keeps_something_or_counts_does_not(transform):
+  with pytest.raises(ValueError, match="must have the entries"):
+    transform.update(PARAMS, optax.EmptyState())
+
+
 STORED = {
   "adam": ("mu_dtype", "mu"),
   "adamw": ("mu_dtype", "mu"),

@@ -148,7 +148,7 @@ def optimistic_adam_v2(learning_rate, *, alpha, beta, b1, b2, eps, eps_root, mu_
 @drop_in(optax.optimistic_adam)
 def optimistic_adam(learning_rate, optimism, b1, b2, eps, eps_root, mu_dtype, *, nesterov):
   """Optax's optimistic Adam of before, which it deprecates in favour of `optimistic_adam_v2`."""
-  warnings.warn("`optimistic_adam` is deprecated: use `optimistic_adam_v2`.", DeprecationWarning, stacklevel=5)
+  warnings.warn("`optimistic_adam` is deprecated, use `optimistic_adam_v2` instead.", DeprecationWarning, stacklevel=5)
   if callable(learning_rate):
     raise ValueError("`optimistic_adam(learning_rate=...)` must be a number: `optimistic_adam_v2` takes schedules.")
   core = scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov)

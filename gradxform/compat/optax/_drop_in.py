@@ -6,18 +6,36 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradxform._checks import check_transform
 from gradxform.combinators import identity
 from gradxform.compounds import Chain, Compound
-from gradxform.core import Structure, Transform, named, part_of
+from gradxform.core import Structure, Transform, named, named_in, part_of
+from gradxform.expression import register
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
-from gradxform.tree import real_dtype
+from gradxform.tree import Params, Updates, real_dtype
 
 _STRUCTURE = {
   "accumulator_dtype", "axis", "clip_value_fn", "dtype_momentum", "mask", "mu_dtype", "trust_ratio_mask",
   "weight_decay_mask",
 }  # fmt: skip
+
+
+class DropIn(Transform):
+  """A transform that takes, where it keeps nothing, whatever a program passes for Optax's empty state."""
+
+  def update(self, updates: Updates, state: State, params: Params | None = None, **extra: Any) -> tuple[Updates, State]:
+    if (isinstance(state, Mapping) and "count" in state) or not self._keeps_nothing():
+      return super().update(updates, state, params, **extra)
+    return super().update(updates, {"count": jnp.zeros((), np.int32)}, params, **extra)[0], state
+
+  def _keeps_nothing(self) -> bool:
+    is_chain = any(p.kind is p.VAR_POSITIONAL for p in self.factory.signature.parameters.values())
+    return not (self.part.stateful or is_chain or any(map(callable, self.arguments.values())))
+
+
+register(DropIn)
 
 
 def drop_in(theirs: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Transform]]:
@@ -29,7 +47,8 @@ def drop_in(theirs: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
 
   def decorate(build: Callable[..., Any]) -> Callable[..., Transform]:
     build.__dict__["__signature__"] = signature.replace(parameters=parameters)
-    return named(build)
+    module = getattr(theirs, "__module__", "")
+    return named_in("optax.contrib" if ".contrib." in module else "optax", kind=DropIn)(build)
 
   return decorate
 

@@ -57,9 +57,14 @@ def scale_by_sign():
 @drop_in(optax.add_decayed_weights)
 def add_decayed_weights(weight_decay, mask):
   """Adds a multiple of the parameters, where the mask says so."""
-  if isinstance(weight_decay, float) and weight_decay == 0:
+  if not isinstance(weight_decay, float) or weight_decay > 0:
+    return where(transforms.add_decayed_weights(weight_decay), mask)
+  if weight_decay == 0:
     return combinators.identity()
-  return where(transforms.add_decayed_weights(weight_decay), mask)
+  growth = combinators.chain(
+    transforms.scale(-1.0), transforms.add_decayed_weights(-weight_decay), transforms.scale(-1.0)
+  )
+  return where(growth, mask)
 
 
 @drop_in(optax.clip)
