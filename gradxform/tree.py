@@ -134,7 +134,8 @@ def vdot(a: Any, b: Any) -> jax.Array:
   a·b = Re Σ aᵢ* bᵢ
   """
   pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-  return _total(jnp.real(jnp.vdot(_wide(x, y), _wide(y, x))) for x, y in pairs)
+  # a sum, not `jnp.vdot`: of arrays sharded over a mesh with explicit axes that needs to be told its sharding
+  return _total(jnp.sum(jnp.real(jnp.conj(_wide(x, y)) * _wide(y, x))) for x, y in pairs)
 
 
 def scaled(factor: Any, tree: Any) -> Any:

@@ -74,3 +74,13 @@ def test_sharded_parameters_have_a_sharded_state_and_the_same_numbers(name):
     assert len(leaf.sharding.device_set) == 8
     if what.kind == "slot":
       assert leaf.sharding.shard_shape(leaf.shape)[0] == leaf.shape[0] // 8
+
+
+def test_products_over_the_tree_work_on_a_mesh_of_explicit_axes():
+  mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Explicit,))
+  x = jax.device_put(np.arange(16, dtype=np.float32), NamedSharding(mesh, PartitionSpec("data")))
+  assert jax.jit(gx.tree.vdot)({"a": x}, {"a": x}) == 1240
+  assert jax.jit(gx.tree.global_norm)({"a": x}) == pytest.approx(1240**0.5)
+  params, state = x, gx.momo(1.0).init(x)
+  params, _ = jax.jit(gx.momo(1.0).step)(x, state, params, value=jnp.float32(620.0))
+  np.testing.assert_allclose(params, np.zeros(16), atol=1e-5)
