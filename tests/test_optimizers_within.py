@@ -82,5 +82,5 @@ def test_products_over_the_tree_work_on_a_mesh_of_explicit_axes():
   assert jax.jit(gx.tree.vdot)({"a": x}, {"a": x}) == 1240
   assert jax.jit(gx.tree.global_norm)({"a": x}) == pytest.approx(1240**0.5)
   params, state = x, gx.momo(1.0).init(x)
-  params, _ = jax.jit(gx.momo(1.0).step)(x, state, params, value=jnp.float32(620.0))
+  params, _ = jax.jit(gx.momo(1.0).step)(x, state, params, value=jnp.float32(1240.0))
   np.testing.assert_allclose(params, np.zeros(16), atol=1e-5)
