@@ -19,7 +19,7 @@ _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
 
-# What stands for an argument without a default, by its name.
+# What stands for an argument without a default, by its name, or by that of the function with it.
 ILLUSTRATIONS: dict[str, Any] = {
   # numbers
   "clipping": 0.1,
@@ -45,6 +45,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "direction": gx.sign(),
   "inner": gx.moving_average(0.9),
   "magnitude": gx.identity(),
+  "mechanize.inner": gx.adam(1.0),
   "minuend": gx.identity(),
   "numerator": gx.moving_average(0.9),
   "statistic": gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps=1e-6)),
@@ -140,9 +141,11 @@ def illustrated(factory: Any) -> tuple[gx.Transform | None, list[str]]:
   for label, parameter in _labelled(factory):
     if parameter.default is not parameter.empty or label == "**named_parts" or label == "**named_stages":
       continue
-    if label not in ILLUSTRATIONS:
+    own = f"{factory.__name__}.{label}"
+    key = own if own in ILLUSTRATIONS else label
+    if key not in ILLUSTRATIONS:
       return None, []
-    value = ILLUSTRATIONS[label]
+    value = ILLUSTRATIONS[key]
     chosen.append(label.lstrip("*"))
     if parameter.kind is parameter.VAR_POSITIONAL:
       args.extend(value)

@@ -152,9 +152,24 @@ def minus(a: Any, b: Any) -> Any:
   return jax.tree.map(jnp.subtract, a, b)
 
 
+def mixed(old: Any, new: Any, decay: Any) -> Any:
+  """Gives b · old + (1 − b) · new.
+
+  Rounded to float32, b and 1 − b of a Python number do not add up to 1, and the average of a constant
+  is off, with 0.999 by 1.3e-5. Small b would lose a small update to a large average.
+  """
+  if isinstance(decay, float) and decay >= 0.5:
+    return old + (1 - decay) * (new - old)
+  return decay * old + (1 - decay) * new
+
+
 def averaged(decay: Any, average: Any, new: Any) -> Any:
-  """A step of a moving average of trees: b · m + (1 − b) · x."""
-  return plus(scaled(decay, average), scaled(1 - decay, new))
+  """A step of a moving average of trees, leaf by leaf."""
+
+  def leaf(old: jax.Array, x: jax.Array) -> jax.Array:
+    return mixed(old, x, decay if isinstance(decay, float) else jnp.asarray(decay, real_dtype(old.dtype)))
+
+  return jax.tree.map(leaf, average, new)
 
 
 def squares(tree: Any) -> Any:

@@ -1,6 +1,7 @@
 """Every name that Optax has, with every option that both have: 100 steps in float64, to 1e-12."""
 
 import inspect
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,12 @@ def for_madgrad(rate, eps=1e-6):
     return (a + eps) * jnp.sqrt(jnp.asarray(count + 1, float)) / jnp.asarray(jnp.sqrt(count + 1), float) - eps
 
   return corrected
+
+
+def deprecated(make, *args, **kwargs):
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    return make(*args, **kwargs)
 
 
 def rising_decay(count, power):
@@ -330,6 +337,10 @@ ROWS = {
   "optimistic_adam_v2 options": (
     gx.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
     optax.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
+  ),
+  "optimistic_adam": (
+    gx.optimistic_adam_v2(1.0, alpha=0.01, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
+    deprecated(optax.optimistic_adam, 0.01, 0.3, b1=0.8, b2=0.95, eps=1e-3),
   ),
   "lars": (gx.lars(0.01), optax.lars(0.01)),
   "lars options": (

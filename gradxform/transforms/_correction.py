@@ -65,7 +65,8 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   check_integer("bias_correction", minimum=-1, maximum=1, lead=lead)
 
   def weight(*, t, decay):
-    return gathered_weight(decay, jnp.maximum(t + lead, 1).astype(jnp.result_type(float)))
+    t = jnp.maximum(t - 1, 1) if lead < 0 else t + lead
+    return gathered_weight(decay, t.astype(jnp.result_type(float)))
 
   def divisor(*, weight, power):
     return weight if is_number(power) and power == 1 else weight**power
