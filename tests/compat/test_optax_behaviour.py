@@ -42,6 +42,16 @@ OPTIMIZERS = {
   "signum": {"learning_rate": 1e-2},
   "yogi": {"learning_rate": 0.1},
 }
+OTHERS = {
+  "contrib.acprop": {"learning_rate": 1e-2},
+  "contrib.cocob": {},
+  "contrib.dadapt_adamw": {},
+  "contrib.dog": {},
+  "contrib.dowg": {},
+  "contrib.momo": {},
+  "contrib.momo_adam": {},
+  "contrib.prodigy": {},
+}
 FOR_REAL_NUMBERS = {"contrib.adopt", "rprop"}
 # With these rates Optax's own arrive no earlier.
 SLOW_ON_ROSENBROCK = {"sign_sgd", "signum"}
@@ -53,7 +63,7 @@ def factory(name, home=optax):
 
 
 def make(name, home=optax, **more):
-  return factory(name, home)(**{**OPTIMIZERS[name], **more})
+  return factory(name, home)(**{**OPTIMIZERS, **OTHERS}[name], **more)
 
 
 def squared(z):
@@ -104,7 +114,7 @@ def test_what_is_not_for_complex_numbers_says_so(name):
 
 
 PARAMS = {"w": jnp.arange(6.0).reshape(2, 3) - 2, "b": jnp.ones(3)}
-BOOKKEEPING = {"count", "count_m2", "is_initial_step", "t"}
+BOOKKEEPING = {"count", "count_m2", "is_init_step", "is_initial_step", "lb", "t"}
 
 
 def gradients(params, step):
@@ -112,9 +122,10 @@ def gradients(params, step):
 
 
 def stepped(transform, params, steps=3):
+  transform = optax.with_extra_args_support(transform)
   state = transform.init(params)
   for step in range(steps):
-    _, state = transform.update(gradients(params, step), state, params)
+    _, state = transform.update(gradients(params, step), state, params, value=jnp.float32(2.0))
   return state
 
 
@@ -131,7 +142,7 @@ def fields(state):
       yield from fields(part)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *OTHERS])
 def test_the_state_has_optaxs_entries_with_their_values(name):
   ours, theirs = (stepped(make(name, home), PARAMS) for home in (optax, reference))
   assert optax.tree.get(ours, "count") == 3

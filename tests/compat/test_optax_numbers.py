@@ -13,6 +13,7 @@ from gradxform.compat import optax
 STEPS = 100
 # Optax's own schedules compute in float32 even where float64 is enabled.
 warmup = lambda count: 0.1 * jnp.minimum(jnp.asarray(count, float) / 40, 1.0)
+swings = lambda count: 0.9 - 0.2 * jnp.cos(0.1 * jnp.asarray(count, float))  # never 0
 matrices = lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree)
 MASK = [True, False, [True], (False,), {"d": True}]
 ADAM = {"b1": 0.8, "b2": 0.95, "eps": 1e-3}
@@ -150,6 +151,34 @@ ROWS = {
     {"learning_rate": 0.01, "clip_value_fn": lambda count: 0.5 + 0.01 * jnp.asarray(count, float)},
     {"learning_rate": 0.01, "mu_dtype": "float32"},
   ],
+  "scale_by_polyak": [{}, {"f_min": 2.0, "max_learning_rate": 0.5, "eps": 1e-2, "variant": "sps+"}],
+  "polyak_sgd": [{}, {"max_learning_rate": 0.4, "scaling": warmup, "f_min": 0.2, "eps": 1e-2}],
+  "scale_by_distance_over_gradients": [
+    {}, {"reps_rel": 1e-2, "eps": 1e-3, "param_dtype": float, "global_scale": -1.0},
+  ],
+  "contrib.scale_by_acprop": [{}],
+  "contrib.acprop": [{"learning_rate": 0.01}, {"learning_rate": 0.01, **ADAM, "weight_decay": 0.1, "mask": MASK}],
+  "contrib.scale_by_cocob": [{}],
+  "contrib.cocob": [{}, {"learning_rate": warmup, "alpha": 10.0, "eps": 1e-2, "weight_decay": 0.1, "mask": MASK}],
+  "contrib.dog": [
+    {}, {"learning_rate": warmup, "init_step": ("heuristic", 1e-3), "eps": 1e-3, "weight_decay": 0.1, "mask": MASK},
+    {"init_step": ("distance", 1e-3)}, {"init_step": ("learning_rate", 1e-3)},
+  ],
+  "contrib.dowg": [{}, {"learning_rate": warmup, "init_estim_sq_dist": 1e-2, "eps": 1e-3, "weight_decay": 0.1}],
+  "contrib.momo": [
+    {}, {"learning_rate": warmup, "beta": 0.7, "lower_bound": -0.1, "weight_decay": 0.1},
+    {"adapt_lower_bound": True},
+  ],
+  "contrib.momo_adam": [
+    {}, {"learning_rate": warmup, **ADAM, "lower_bound": -0.1, "weight_decay": 0.1}, {"adapt_lower_bound": True},
+  ],
+  "contrib.prodigy": [
+    {}, {"betas": (0.8, 0.95), "beta3": 0.9, "eps": 1e-3, "estim_lr0": 1e-2, "estim_lr_coef": 0.7, "weight_decay": 0.1},
+    {"safeguard_warmup": True},
+  ],
+  "contrib.dadapt_adamw": [
+    {}, {"learning_rate": swings, "betas": (0.8, 0.95), "eps": 1e-3, "estim_lr0": 1e-2, "weight_decay": 0.1},
+  ],
 }  # fmt: skip
 
 
@@ -170,17 +199,26 @@ def gradients(params, step):
   return jax.tree.map(lambda p: (3 * p + jnp.sin(5 * p + step)) * (step % 7 != 0), params)
 
 
-def trajectory(transform, params):
+def value(params, step):
+  """A value for those that ask for one: now and then below 0, and exactly 0."""
+  return jnp.abs(jnp.sum(jax.tree.leaves(params)[0])) * (step % 5 != 0) - 0.1 * (step % 11 == 3)
+
+
+def trajectory(transform, params, begin):
+  transform = reference.with_extra_args_support(transform)
+
   def body(carry, step):
     params, state = carry
-    updates, state = transform.update(gradients(params, step), state, params)
+    updates, state = transform.update(gradients(params, step), state, params, value=value(params, step))
     # Transforms without a sign of descent are applied with one, so that all runs stay bounded.
     params = jax.tree.map(lambda p, u: 0.97 * p + 0.03 * jnp.tanh(u), params, updates)
     return (params, state), updates
 
-  return jax.lax.scan(body, (params, transform.init(params)), jnp.arange(STEPS))[1]
+  return jax.lax.scan(body, (params, transform.init(params)), begin + jnp.arange(STEPS))[1]
 
 
+# Optax divides 0 by 0 where the first gradients are all zero: there they begin with others.
+WITHOUT_ZEROS_AT_FIRST = ("dadapt_adamw", "prodigy")
 FAST_TO_COMPILE = {"xla_backend_optimization_level": 0}
 
 
@@ -201,12 +239,13 @@ def text(options):
 )
 def test_the_numbers_are_optaxs(name, options, float64):
   params = trees()
-  if "norm" in name:
-    params = params[1]
+  if "norm" in name or "distance" in name:
+    params = params[1]  # Optax's distances over gradients make an array of a scalar
+  begin = int(name.endswith(WITHOUT_ZEROS_AT_FIRST))
   run = jax.jit(trajectory, static_argnums=0, compiler_options=FAST_TO_COMPILE)
   # Optax multiplies a slot by its decay in the dtype in which it is stored; we do so in float64.
   tolerance = 3e-6 if "float32" in options.values() else 1e-12
-  mine, theirs = (run(made(home, name, options), params) for home in (optax, reference))
+  mine, theirs = (run(made(home, name, options), params, begin) for home in (optax, reference))
   assert jax.tree.structure(mine) == jax.tree.structure(theirs)
   for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(theirs), strict=True):
     assert a.dtype == b.dtype == jnp.float64

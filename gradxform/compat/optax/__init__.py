@@ -70,6 +70,7 @@ from gradxform.compat.optax._filters import (
   scale_by_stddev,
   trace,
 )
+from gradxform.compat.optax._loss_aware import polyak_sgd, scale_by_distance_over_gradients, scale_by_polyak
 from gradxform.compat.optax._moments import (
   scale_by_adadelta,
   scale_by_adam,
@@ -110,13 +111,14 @@ __all__ = [
   # optimizers
   "adabelief", "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan", "amsgrad", "fromage", "lamb",
   "lars", "lion", "nadam", "nadamw", "novograd", "optimistic_adam", "optimistic_adam_v2",
-  "optimistic_gradient_descent", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "signum", "yogi",
+  "optimistic_gradient_descent", "polyak_sgd", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "signum", "yogi",
   # transforms
   "adaptive_grad_clip", "add_decayed_weights", "centralize", "clip", "clip_by_block_rms", "clip_by_global_norm",
   "ema", "keep_params_nonnegative", "normalize_by_update_norm", "scale", "scale_by_adadelta", "scale_by_adam",
-  "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad", "scale_by_belief", "scale_by_learning_rate",
+  "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad", "scale_by_belief", "scale_by_distance_over_gradients",
+  "scale_by_learning_rate",
   "scale_by_lion", "scale_by_novograd", "scale_by_optimistic_gradient", "scale_by_param_block_norm",
-  "scale_by_param_block_rms", "scale_by_radam", "scale_by_rms", "scale_by_rprop", "scale_by_rss",
+  "scale_by_param_block_rms", "scale_by_polyak", "scale_by_radam", "scale_by_rms", "scale_by_rprop", "scale_by_rss",
   "scale_by_schedule", "scale_by_sign", "scale_by_stddev", "scale_by_trust_ratio", "scale_by_yogi", "trace",
 ]  # fmt: skip
 
@@ -124,6 +126,7 @@ _WRAPS = "Takes transforms, ours or any, and its state is Optax's: ours are to c
 _BUILDS = "Makes a transform of the user's function."
 _SAMPLES = "Its random numbers are Optax's: ours are others, of the same distribution."
 _SEARCHES = "Optax's line search has other rules than ours, and its state has the last value and gradient."
+_FLOAT32 = "It computes a decay, or a root of the count, in float32 in float64 too; ours is exact."
 _TO_COME = "We have no such rule yet."
 
 OPTAXS_OWN = {
@@ -142,11 +145,10 @@ OPTAXS_OWN = {
   "set_to_zero": "It makes 0 of NaN too, which no factor does.",
   "apply_every": _TO_COME, "normalize": _TO_COME, "reduce_on_plateau": _TO_COME,
   # optimizers and their cores
-  "acprop": _TO_COME, "scale_by_acprop": _TO_COME, "adafactor": _TO_COME, "scale_by_factored_rms": _TO_COME,
-  "cocob": _TO_COME, "scale_by_cocob": _TO_COME, "dadapt_adamw": _TO_COME, "dog": _TO_COME, "dowg": _TO_COME,
-  "scale_by_distance_over_gradients": _TO_COME, "galore": _TO_COME, "scale_by_galore": _TO_COME,
-  "madgrad": _TO_COME, "scale_by_madgrad": _TO_COME, "momo": _TO_COME, "momo_adam": _TO_COME, "muon": _TO_COME,
-  "scale_by_muon": _TO_COME, "polyak_sgd": _TO_COME, "scale_by_polyak": _TO_COME, "prodigy": _TO_COME,
+  "adafactor": _FLOAT32, "scale_by_factored_rms": _FLOAT32,
+  "galore": _TO_COME, "scale_by_galore": _TO_COME,
+  "madgrad": _FLOAT32, "scale_by_madgrad": _FLOAT32, "muon": _TO_COME,
+  "scale_by_muon": _TO_COME,
   "schedule_free_adamw": _TO_COME, "schedule_free_sgd": _TO_COME, "sm3": _TO_COME, "scale_by_sm3": _TO_COME,
   "sophia": _TO_COME, "hutchinson_estimator_diag_hessian": _TO_COME,
 }  # fmt: skip

@@ -13,8 +13,8 @@ from gradxform.combinators import identity
 from gradxform.compounds import Chain, Compound
 from gradxform.core import Structure, Transform, named, named_in, part_of
 from gradxform.expression import register
-from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, is_by_leaf
-from gradxform.tree import Params, Updates, real_dtype
+from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get, is_by_leaf, put
+from gradxform.tree import Params, Updates, cast, computing_dtype, real_dtype
 
 _STRUCTURE = {
   "accumulator_dtype", "axis", "clip_value_fn", "dtype_momentum", "mask", "mu_dtype", "trust_ratio_mask",
@@ -61,10 +61,11 @@ def names_of(ours: Mapping[str, Any], theirs: Any) -> Callable[[], list[str]]:
 class Called(Compound):
   """A part whose slots have the names and the dtypes that Optax's have."""
 
-  def __init__(self, inner: Part, dtypes: Mapping[str, Any]):
+  def __init__(self, inner: Part, entries: Mapping[str, Any]):
     super().__init__([(None, inner)])
-    self.inner, self.dtypes = inner, tuple(dtypes.values())
-    self.slots = tuple((name,) for name in dtypes)
+    names, count = [(name,) for name in entries], len(inner.slots)
+    self.inner, self.dtypes = inner, tuple(entries.values())[:count]
+    self.slots, self.scalars = tuple(names[:count]), tuple(names[count:]) or inner.scalars
 
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
     slots, flows_on = self.inner.start(like)
@@ -73,8 +74,33 @@ class Called(Compound):
   def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
     return self.inner.apply(u, slots, values[0], here)  # a rule computes in float32 at least, and rounds what it keeps
 
+  def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
+    if is_by_leaf(self):
+      return super().init(flow, treedef)
+    inner, flows_on = self.inner.init(flow, treedef)
+    state = _renamed(inner, self.inner, self)
+    for (name,), dtype in zip(self.slots, self.dtypes, strict=True):
+      slots = zip(treedef.flatten_up_to(state[name]), flow, strict=True)
+      state[name] = treedef.unflatten([_stored(slot, like.param, dtype) for slot, like in slots])
+    return state, flows_on
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    if is_by_leaf(self):
+      return super().update(flow, state, step)
+    wide = {name: jax.tree.map(lambda x: cast(x, computing_dtype(x)), entry) for name, entry in state.items()}
+    flow, inner = self.inner.update(flow, _renamed(wide, self, self.inner), step)
+    new = _renamed(inner, self.inner, self)
+    return flow, jax.tree.map(lambda x, old: x.astype(old.dtype), new, dict(state))
+
   def describe(self, params: Any, names: Any) -> State:
     return Part.describe(self, params, names)
+
+
+def _renamed(state: State, old: Part, new: Part) -> State:
+  renamed: State = {}
+  for path, name in zip(old.slots + old.scalars, new.slots + new.scalars, strict=True):
+    put(renamed, name, get(state, path))
+  return renamed
 
 
 def _stored(slot: jax.Array, param: Any, dtype: Any) -> jax.Array:
@@ -86,23 +112,23 @@ def _stored(slot: jax.Array, param: Any, dtype: Any) -> jax.Array:
 
 
 @named
-def called(inner: Any, *, state: str, **slots: Any):
+def called(inner: Any, *, state: str, **entries: Any):
   """Keeps the slots of an expression under Optax's names, in the dtypes in which Optax keeps them.
 
       u ← inner(u)
 
   Args:
-    inner: an expression that sees at most one array at a time.
-    state: the entry of the state that holds the slots: the name of Optax's state.
-    **slots: the names of the slots, in the order of the expression, each with the dtype in which it is
-      stored, ``None`` for that of its parameter. All is computed in float32 at least, and rounded when
-      it is stored.
+    inner: an expression.
+    state: the entry of the state that holds the others: the name of Optax's state.
+    **entries: the names of the slots, in the order of the expression, each with the dtype in which it
+      is stored, ``None`` for that of its parameter; then, if they have others too, of the scalars. All
+      is computed in float32 at least, and rounded when it is stored.
   """
   check_transform("called", "inner", inner)
   part = part_of(inner)
-  if not is_by_leaf(part) or len(slots) != len(part.slots):
-    raise ValueError(f"`called(slots=...)` must name the slots {part.slots} of {inner!r}, got {list(slots)}.")
-  return Chain([(state, Called(part, slots))])
+  if len(entries) not in (len(part.slots), len(part.slots + part.scalars)):
+    raise ValueError(f"`called(entries=...)` must name {part.slots + part.scalars} of {inner!r}, got {list(entries)}.")
+  return Chain([(state, Called(part, entries))])
 
 
 class Masked(Compound):

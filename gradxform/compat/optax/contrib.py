@@ -13,9 +13,23 @@ from gradxform.compat.optax._contrib import (
   simplified_ademamix,
 )
 from gradxform.compat.optax._drop_in import names_of
+from gradxform.compat.optax._loss_aware import (
+  acprop,
+  cocob,
+  dadapt_adamw,
+  dog,
+  dowg,
+  momo,
+  momo_adam,
+  prodigy,
+  scale_by_acprop,
+  scale_by_cocob,
+)
 
 __all__ = [
-  "ademamix", "adopt", "scale_by_ademamix", "scale_by_adopt", "scale_by_simplified_ademamix", "simplified_ademamix",
+  "acprop", "ademamix", "adopt", "cocob", "dadapt_adamw", "dog", "dowg", "momo", "momo_adam", "prodigy",
+  "scale_by_acprop", "scale_by_ademamix", "scale_by_adopt", "scale_by_cocob", "scale_by_simplified_ademamix",
+  "simplified_ademamix",
 ]  # fmt: skip
 
 
