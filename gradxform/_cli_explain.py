@@ -47,7 +47,9 @@ ILLUSTRATIONS: dict[str, Any] = {
   "magnitude": gx.identity(),
   "mechanize.inner": gx.adam(1.0),
   "minuend": gx.identity(),
+  "matrices": gx.orthogonalize(),
   "numerator": gx.moving_average(0.9),
+  "others": gx.scale_by_adam(),
   "statistic": gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps=1e-6)),
   "subtrahend": gx.moving_average(0.9),
 }

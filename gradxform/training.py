@@ -49,6 +49,7 @@ DEMO_LEARNING_RATES = {
   "lars": 1.0,
   "lion": 3e-4,
   "momentum": 0.03,
+  "muon": 3e-3,
   "nadam": 3e-3,
   "nadamw": 3e-3,
   "nesterov": 0.03,

@@ -66,6 +66,10 @@ def optax_adafactor(rate, least, power=0.8, threshold=1.0, weight_decay=0.0, eps
   )
 
 
+def all_are_matrices(updates):
+  return jax.tree.map(lambda _: contrib.MuonDimensionNumbers(), updates)
+
+
 NESTEROV = gx.add(gx.identity(), gx.chain(gx.trace(0.8), gx.scale(0.8)))
 
 ROWS = {
@@ -169,6 +173,11 @@ ROWS = {
   "scale_by_factored_rms options": (
     gx.scale_by_factored_rms(0.6, 2, 1e-3),
     optax.scale_by_factored_rms(True, 0.6, 0, 2, 1e-3, decay_rate_fn=rising_decay),
+  ),
+  "scale_by_muon": (gx.scale_by_muon(), contrib.scale_by_muon(weight_dimension_numbers=all_are_matrices)),
+  "scale_by_muon options": (
+    gx.scale_by_muon((1.9, -1.3, 0.4), 3, 0.8, 1e-3),
+    contrib.scale_by_muon((1.9, -1.3, 0.4), 3, 0.8, 1e-3, weight_dimension_numbers=all_are_matrices),
   ),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
@@ -366,6 +375,29 @@ ROWS = {
     ),
     optax_adafactor(warmup, 2, 0.6, 0.5, 0.01, 1e-3),
   ),
+  "muon": (gx.muon(0.01), contrib.muon(0.01)),
+  "muon options": (
+    gx.muon(
+      warmup,
+      ns_steps=3,
+      beta=0.8,
+      eps=1e-3,
+      weight_decay=0.1,
+      adam_b1=0.8,
+      adam_b2=0.95,
+      adam_weight_decay=0.2,
+    ),
+    contrib.muon(
+      warmup,
+      ns_steps=3,
+      beta=0.8,
+      eps=1e-3,
+      weight_decay=0.1,
+      adam_b1=0.8,
+      adam_b2=0.95,
+      adam_weight_decay=0.2,
+    ),
+  ),
   "nadam": (gx.nadam(0.01), optax.nadam(0.01)),
   "nadam options": (gx.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3), optax.nadam(0.01, b1=0.8, b2=0.95, eps=1e-3)),
   "nadamw": (gx.nadamw(0.01), optax.nadamw(0.01)),
@@ -433,6 +465,8 @@ def test_the_numbers_are_optaxs(row, float64):
   params = trees()
   if any(part in row for part in ("global_norm", "update_norm", "distance_over_gradients")):
     params = params[1]  # Optax's distances over gradients make an array of a scalar
+  if "scale_by_muon" in row:
+    params = [params[1]["w"], params[4]]  # matrices alone
   begin = int(row.startswith(WITHOUT_ZEROS_AT_FIRST))
   mine = jax.jit(trajectory, static_argnums=0)(ours, params, begin)
   reference = jax.jit(trajectory, static_argnums=0)(theirs, params, begin)

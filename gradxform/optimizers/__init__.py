@@ -15,6 +15,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
+from gradxform.optimizers._matrix import muon
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
@@ -69,6 +70,8 @@ __all__ = [
   "momo",
   "momo_adam",
   "polyak_sgd",
+  # matrices as matrices
+  "muon",
   # less memory than the parameters
   "adafactor",
   # second order and line searches

@@ -1,8 +1,11 @@
 """Wrappers: transforms made of any transform, ours or Optax's."""
 
 from gradxform.wrappers._mechanic import mechanize
+from gradxform.wrappers._select import route_matrices
 
 __all__ = [
+  # which leaves
+  "route_matrices",
   # how far to go along
   "mechanize",
 ]

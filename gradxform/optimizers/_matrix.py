@@ -1,0 +1,45 @@
+"""Matrices as matrices."""
+
+from gradxform.combinators import chain
+from gradxform.core import Hyperparameter, named
+from gradxform.optimizers._adam import nadamw
+from gradxform.transforms import add_decayed_weights, scale_by_learning_rate, scale_by_muon, scale_by_shape
+from gradxform.wrappers import route_matrices
+
+
+@named
+def muon(
+  learning_rate: Hyperparameter,
+  *,
+  ns_steps: int = 5,
+  beta: Hyperparameter = 0.95,
+  eps: Hyperparameter = 1e-8,
+  weight_decay: Hyperparameter = 0.0,
+  adam_b1: Hyperparameter = 0.9,
+  adam_b2: Hyperparameter = 0.999,
+  adam_weight_decay: Hyperparameter = 0.0,
+):
+  """Muon: orthogonalized momentum for matrices, Adam with Nesterov's momentum for all else.
+
+      p ← p − a · (orthogonalize(m) · √max(1, columns / rows) + λ · p)   for matrices
+
+  where m is a momentum that looks one step ahead, and matrices are what has two axes.
+
+  Args:
+    learning_rate: the step a, of all leaves; the norms of the matrices' columns have its size.
+    ns_steps: the number of steps of `newton_schulz`.
+    beta: decay of the momentum of matrices.
+    eps: added to the norm of the momentum, and outside of Adam's root.
+    weight_decay: λ, of matrices.
+    adam_b1: decay of the first moment of all else.
+    adam_b2: decay of the second moment of all else.
+    adam_weight_decay: the weight decay of all else.
+
+  Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; ``optax.contrib.muon``. torch
+  has matrices alone, another momentum and the transposed factor; another rate for all else, other
+  coefficients or factors are `route_matrices` of other transforms.
+  """
+  direction = chain(scale_by_muon(ns_steps=ns_steps, beta=beta, eps=eps), scale_by_shape())
+  matrices = chain(direction, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+  others = nadamw(learning_rate, b1=adam_b1, b2=adam_b2, eps=eps, weight_decay=adam_weight_decay)
+  return route_matrices(matrices, others=others)
