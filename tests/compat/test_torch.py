@@ -22,7 +22,7 @@ OPTIMIZERS = [name for name in torch.__all__ if "lr" in getattr(torch, name).sig
 every = pytest.mark.parametrize("name", OPTIMIZERS)
 # With the stages that are left out where a number is 0.
 FULL = {
-  "adafactor": {"weight_decay": 0.1, "eps": (1e-3, 1e-3)},
+  "adafactor": {"weight_decay": 0.1, "eps": (1e-3, 1e-3), "d": 1.5},
   "sgd": {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1},
   "rmsprop": {"momentum": 0.9, "weight_decay": 0.1, "centered": True},
   "adagrad": {"lr_decay": 0.1, "weight_decay": 0.1},

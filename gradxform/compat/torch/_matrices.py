@@ -68,7 +68,7 @@ def adafactor(
 
 
 def _factored(beta2_decay, floor):
-  """torch's average of squares: all arrays of two axes or more are matrices along the last two."""
+  """Torch's average of squares: all arrays of two axes or more are matrices along the last two."""
   if is_zero(beta2_decay):
     return factored_moving_average(0.0, axes="last", min_dim_size_to_factor=1, eps=floor)
   power = after(operator.neg, beta2_decay)
