@@ -18,7 +18,7 @@ from gradxform.compat.torch._adam import adam, adamax, adamw, nadam, radam, spar
 from gradxform.compat.torch._adaptive import adadelta, adagrad, rmsprop
 from gradxform.compat.torch._descent import asgd, rprop, sgd
 from gradxform.compat.torch._lbfgs import lbfgs, lbfgs_directions
-from gradxform.compat.torch._matrices import adafactor
+from gradxform.compat.torch._matrices import adafactor, matrices_only, muon
 from gradxform.compat.torch._strong_wolfe import strong_wolfe
 
 __all__ = [
@@ -39,6 +39,8 @@ __all__ = [
   "sparseadam",
   # matrices
   "adafactor",
+  "matrices_only",
+  "muon",
   # L-BFGS, and its parts
   "lbfgs",
   "lbfgs_directions",
