@@ -130,6 +130,11 @@ ROWS = {
     gx.scale_by_factored_rms(0.6, 2, 1e-3),
     optax.scale_by_factored_rms(True, 0.6, 0, 2, 1e-3, decay_rate_fn=rising_decay),
   ),
+  "scale_by_muon": (gx.scale_by_muon(), contrib.scale_by_muon()),
+  "scale_by_muon options": (
+    gx.scale_by_muon((1.9, -1.3, 0.4), 3, 0.8, 1e-3),
+    contrib.scale_by_muon((1.9, -1.3, 0.4), 3, 0.8, 1e-3),
+  ),
   # optimizers
   "sgd": (gx.sgd(0.01), optax.sgd(0.01)),
   "sgd scheduled": (gx.sgd(warmup), optax.sgd(warmup)),
@@ -328,6 +333,8 @@ def test_the_numbers_are_optaxs(row, float64):
   params = trees()
   if "global_norm" in row or "update_norm" in row:
     params = params[1]
+  if "scale_by_muon" in row:
+    params = [params[1]["w"], params[4]]  # matrices alone
   mine = jax.jit(trajectory, static_argnums=0)(ours, params)
   reference = jax.jit(trajectory, static_argnums=0)(theirs, params)
   assert jax.tree.structure(mine) == jax.tree.structure(reference)

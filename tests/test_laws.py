@@ -254,7 +254,12 @@ def test_its_scope_is_what_it_sees(name):
     state, alone = transform.init({"a": params["a"]}), None
     for index in range(3):
       alone, state = update(transform, {"a": grads_like(params, index)["a"]}, state, {"a": params["a"]})
-    chex.assert_trees_all_close(alone["a"], whole[-1]["a"], rtol=1e-6, atol=1e-7)
+    slack = 10 if name in AMPLIFY_ROUNDING else 1
+    chex.assert_trees_all_close(alone["a"], whole[-1]["a"], rtol=slack * 1e-6, atol=slack * 1e-7)
+
+
+# Their polynomial multiplies small singular values, and what was rounded away, by 3.4 at each step.
+AMPLIFY_ROUNDING = {"orthogonalize", "scale_by_muon"}
 
 
 @every

@@ -8,6 +8,7 @@ from gradxform.transforms._adam_kin import (
   scale_by_yogi,
 )
 from gradxform.transforms._adaptive import (
+  nesterov_moment,
   scale_by_adadelta,
   scale_by_adam,
   scale_by_adamax,
@@ -51,6 +52,7 @@ from gradxform.transforms._lookback import (
   scale_by_optimistic_gradient,
   scale_by_simplified_ademamix,
 )
+from gradxform.transforms._matrix import matrix_norm, newton_schulz, orthogonalize, scale_by_muon, scale_by_shape
 from gradxform.transforms._moments import (
   additive_average,
   average_from_first,
@@ -88,6 +90,7 @@ __all__ = [
   "sign",
   "square",
   # what an array comes down to
+  "matrix_norm",
   "sum_of_squares",
   # filters
   "additive_average",
@@ -96,6 +99,7 @@ __all__ = [
   "difference",
   "factored_moving_average",
   "moving_average",
+  "nesterov_moment",
   "running_max",
   "running_sum",
   "scale_by_momentum",
@@ -118,6 +122,10 @@ __all__ = [
   "scale_by_trust_ratio",
   # what is kept of the way
   "average_iterates",
+  # matrices
+  "newton_schulz",
+  "orthogonalize",
+  "scale_by_shape",
   # repairs and noise
   "add_noise",
   "keep_params_nonnegative",
@@ -133,6 +141,7 @@ __all__ = [
   "scale_by_belief",
   "scale_by_factored_rms",
   "scale_by_lion",
+  "scale_by_muon",
   "scale_by_nadam",
   "scale_by_novograd",
   "scale_by_optimistic_gradient",

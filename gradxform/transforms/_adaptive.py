@@ -110,6 +110,22 @@ def scale_by_adam(
 
 
 @named
+def nesterov_moment(decay: Hyperparameter):
+  """Replaces the update by its corrected moving average, one step ahead, as Nesterov's momentum.
+
+      m ← b · m + (1 − b) · u;   u ← b · m / (1 − bᵗ⁺¹) + (1 − b) · u / (1 − bᵗ)
+
+  Args:
+    decay: b in [0, 1).
+
+  Source: the first moment of Dozat 2016, Nadam, Algorithm 2.
+  """
+  ahead = chain(scale_by_momentum(decay), bias_correction(decay, lead=1), scale(decay))
+  present = chain(bias_correction(decay), scale(after(lambda b: 1 - b, decay)))
+  return add(ahead, present)
+
+
+@named
 def scale_by_nadam(
   b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.999, eps: Hyperparameter = 1e-8, eps_root: Hyperparameter = 0.0
 ):
@@ -127,10 +143,8 @@ def scale_by_nadam(
   Source: Dozat 2016, Algorithm 2, with constant b1; ``optax.scale_by_adam(nesterov=True)``.
   torch's NAdam schedules b1, and Dozat multiplies the second moment by b2 again.
   """
-  ahead = chain(scale_by_momentum(b1), bias_correction(b1, lead=1), scale(b1))
-  present = chain(bias_correction(b1), scale(after(lambda b: 1 - b, b1)))
   second = chain(square(), moving_average(b2), bias_correction(b2), root(eps, eps_root))
-  return divide(add(ahead, present), by=second)
+  return divide(nesterov_moment(b1), by=second)
 
 
 @named
