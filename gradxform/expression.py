@@ -192,6 +192,8 @@ def as_python(value: Any) -> str:
     return f"({', '.join(map(as_python, value))}{',' if len(value) == 1 else ''})"
   if isinstance(value, float) and not math.isfinite(value):
     return f"float('{value}')"
+  if isinstance(value, np.dtype) or (isinstance(value, type) and hasattr(value, "dtype")):
+    return repr(np.dtype(value).name)
   if callable(value):
     return f"<{getattr(value, '__qualname__', type(value).__name__).split('.<locals>')[0]}>"
   return repr(value)

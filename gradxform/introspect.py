@@ -12,7 +12,7 @@ import numpy as np
 
 from gradxform import _checks
 from gradxform.combinators import chain
-from gradxform.core import Transform
+from gradxform.core import Structure, Transform
 from gradxform.expression import as_python
 from gradxform.foreign import Foreign
 from gradxform.parts import SCALAR
@@ -193,7 +193,7 @@ def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names
       )
     elif _holds(value):
       arguments[name] = place(value, name)
-    elif t.factory.names_itself:
+    elif t.factory.names_itself or _is_structure(t, name):
       arguments[name] = value
     else:
       arguments[name] = _edit_value(value, edit, prefix + name)
@@ -207,7 +207,11 @@ def _edit_value(value: Any, edit: Callable[[str, Any], Any], path: str) -> Any:
   if isinstance(value, (tuple, list)) and not hasattr(value, "update"):
     edited = [_edit_value(item, edit, f"{path}.{index}") for index, item in enumerate(value)]
     return value if all(new is old for new, old in zip(edited, value, strict=True)) else type(value)(edited)
-  return value if value is None or isinstance(value, str) else edit(path, value)
+  return value if value is None or isinstance(value, (str, bool)) else edit(path, value)
+
+
+def _is_structure(t: Transform, name: str) -> bool:
+  return t.factory.signature.parameters[name].annotation is Structure
 
 
 def _holds(value: Any) -> bool:

@@ -25,7 +25,7 @@ def as_real(like: Like) -> Like:
 
 
 def after(function: Callable[..., Any], *hyperparameters: Any) -> Any:
-  """A function of hyperparameters: of their values, or, where one has a schedule, a schedule itself.
+  """A function of hyperparameters: of their values, or of what their schedules give.
 
   >>> after(lambda b: 1 - b, 0.75)
   0.25

@@ -1,6 +1,6 @@
 """Writes the catalogue: `python tests/catalogue.py` makes `gradxform/optimizers/README.md` from the code.
 
-A row for every transform and optimizer: its expression one level down, its source, what its state
+A row for every transform, wrapper and optimizer: its expression one level down, its source, what its state
 takes, and which tests pin its numbers. `tests/test_catalogue.py` fails where the page is old.
 """
 
@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 import gradxform as gx
-from gradxform import optimizers, transforms
+from gradxform import optimizers, transforms, wrappers
 from gradxform._cli_explain import illustrated
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -127,7 +127,8 @@ def table(title, names):
 
 
 def page():
-  return HEAD + table("Optimizers", optimizers.__all__) + table("Transforms", transforms.__all__)
+  kinds = {"Optimizers": optimizers, "Wrappers": wrappers, "Transforms": transforms}
+  return HEAD + "".join(table(title, module.__all__) for title, module in kinds.items())
 
 
 if __name__ == "__main__":

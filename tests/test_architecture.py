@@ -10,7 +10,7 @@ import pytest
 from examples import EXPORTED
 
 import gradxform as gx
-from gradxform import combinators, optimizers, rules, transforms
+from gradxform import combinators, optimizers, rules, transforms, wrappers
 
 PACKAGE = pathlib.Path(gx.__file__).parent
 LAYERS = [
@@ -89,8 +89,8 @@ def test_docstrings_have_a_sentence_a_formula_arguments_and_a_source(name):
 def test_optimizers_take_all_but_the_learning_rate_by_keyword(name):
   parameters = getattr(gx, name).signature.parameters.values()
   positional = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
-  searches = any(parameter.name == "linesearch" for parameter in parameters)
-  assert positional == ([] if searches else ["learning_rate"])
+  has_rate = any(parameter.name == "learning_rate" for parameter in parameters)
+  assert positional == (["learning_rate"] if has_rate else [])
 
 
 @pytest.mark.parametrize("name", optimizers.__all__)
@@ -104,7 +104,7 @@ def test_optimizers_are_one_expression_of_at_most_fifteen_lines(name):
 
 
 def test_the_modules_export_what_they_say():
-  for module in (combinators, rules, transforms, optimizers):
+  for module in (combinators, rules, transforms, wrappers, optimizers):
     assert len(set(module.__all__)) == len(module.__all__)
     for name in module.__all__:
       assert getattr(gx, name) is getattr(module, name)

@@ -1,1 +1,1 @@
-"""Other libraries' optimizers, with their names, arguments, defaults and numbers, as our expressions."""
+"""Other libraries' namespaces, with their names, signatures, defaults and numbers, as expressions of ours."""

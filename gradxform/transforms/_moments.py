@@ -12,17 +12,7 @@ from gradxform._checks import (
 )
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
-
-
-def _mixed(old, new, decay):
-  """Gives b · old + (1 − b) · new.
-
-  Rounded to float32, b and 1 − b of a Python number do not add up to 1, and the average of a constant
-  is off, with 0.999 by 1.3e-5. Small b would lose a small update to a large average.
-  """
-  if isinstance(decay, float) and decay >= 0.5:
-    return old + (1 - decay) * (new - old)
-  return decay * old + (1 - decay) * new
+from gradxform.tree import mixed
 
 
 @named
@@ -46,7 +36,7 @@ def moving_average(decay: Hyperparameter, *, initial: Hyperparameter = 0.0):
   check_number("moving_average", initial=initial)
 
   def rule(u, moment, *, decay):
-    moment = _mixed(moment, u, decay)
+    moment = mixed(moment, u, decay)
     return moment, moment
 
   return elementwise("moving_average", rule, slots={"moment": initial}, is_filter=True, decay=decay)
@@ -188,7 +178,7 @@ def average_from_first(decay: Hyperparameter):
   check_fraction("average_from_first", decay=decay)
 
   def rule(u, moment, *, t, decay):
-    moment = jnp.where(t == 1, u, _mixed(moment, u, decay))
+    moment = jnp.where(t == 1, u, mixed(moment, u, decay))
     return moment, moment
 
   return elementwise("average_from_first", rule, slots=("moment",), is_filter=True, decay=decay)

@@ -89,7 +89,7 @@ def adafactor(
 
 
 def _factored(beta2_decay, floor):
-  """Torch's average of squares: all arrays of two axes or more are matrices along the last two."""
+  """Averages squares as torch: all arrays of two axes or more are matrices along the last two."""
   if is_zero(beta2_decay):
     return factored_moving_average(0.0, axes="last", min_dim_size_to_factor=1, eps=floor)
   power = after(operator.neg, beta2_decay)

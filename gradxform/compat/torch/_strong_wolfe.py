@@ -11,7 +11,8 @@ from gradxform._checks import check_integer, check_not_negative
 from gradxform.compat.torch._namespace import optimizer
 from gradxform.core import Hyperparameter
 from gradxform.rules import whole_tree
-from gradxform.transforms._line_search import _moved, _Point, _scaled, _slope, _where
+from gradxform.transforms._line_search import _moved, _Point, _slope, _where
+from gradxform.tree import scaled
 
 _DECREASE, _CURVATURE = 1e-4, 0.9
 
@@ -151,7 +152,7 @@ def strong_wolfe(max_steps: int = 24, tolerance_change: Hyperparameter = 1e-9):
     began = _Search(jnp.ones_like(now), start, _ends(start, start), zero, no, no, ~(now < 0), zero)
     end = jax.lax.while_loop(lambda s: ~s.done, lambda s: _advance(s, evaluate(s.trial), limits), began)
     step = _end(end.bracket, end.low).step
-    return _scaled(step, updates), step.astype(step_size.dtype), evaluations + end.tries
+    return scaled(step, updates), step.astype(step_size.dtype), evaluations + end.tries
 
   return whole_tree(
     "strong_wolfe",
