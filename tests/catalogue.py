@@ -37,7 +37,8 @@ def cell(text):
 def expression(t):
   """A transform one level down, in Python; of a primitive, that it is one."""
   shown = repr(t.body)
-  return "a primitive" if shown.startswith(f"{t.name}(") else f"`{cell(shown)}`"
+  is_primitive = shown.startswith(f"{t.name}(") or not isinstance(t.body, gx.Transform)
+  return "a primitive" if is_primitive else f"`{cell(shown)}`"
 
 
 def source(factory):
