@@ -11,24 +11,23 @@ import pytest
 
 import gradxform as gx
 from gradxform.compat import torch as ours
+from gradxform.compat.torch import _matrices
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gradxform[parity]'")
 
 STEPS = 100
-NOT_YET = {"Muon"}
 CLASSES = {
   name: cls
   for name, cls in vars(torch.optim).items()
   if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
-  if name not in NOT_YET
 }
 HOW_A_STEP_IS_RUN = {"foreach", "fused", "capturable", "differentiable"}  # changes no number
 TREES = (
   {"w": (4, 3), "b": (3,)},
   [(5,)],
   {"scalar": (), "kernel": (2, 2, 2)},
-  ({"row": (1, 4)}, {"column": (4, 1)}),
-  [(1,), (3, 2), (2, 3)],
+  ({"row": (1, 4)},),
+  [(2, 3)],
 )
 
 # Class and options; ours has the same under the class's name in lower case.
@@ -62,6 +61,11 @@ THEIRS = {
   "Adamax": ("Adamax", {}),
   "Adamax options": ("Adamax", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 0.1, "weight_decay": 0.1}),
   "Adamax up": ("Adamax", {"maximize": True}),
+  "Muon": ("Muon", {}),
+  "Muon options": ("Muon", {"lr": 0.01, "momentum": 0.8, "eps": 0.5, "weight_decay": 0.3}),
+  "Muon without Nesterov": ("Muon", {"lr": 0.01, "nesterov": False, "weight_decay": 0}),
+  "Muon as large as AdamW's": ("Muon", {"lr": 0.01, "adjust_lr_fn": "match_rms_adamw"}),
+  "Muon in other steps": ("Muon", {"lr": 0.01, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 12}),
   "NAdam": ("NAdam", {}),
   "NAdam options": ("NAdam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3, "momentum_decay": 0.1}),
   "NAdam with L2": ("NAdam", {"weight_decay": 0.1}),
@@ -186,7 +190,9 @@ def assert_close(mine, theirs):
 
 
 def trees_for(name):
-  """SparseAdam's gradients have an index, a scalar has none."""
+  """SparseAdam's gradients have an index, which a scalar has not; Muon's parameters are matrices."""
+  if name == "Muon":
+    return ({"w": (4, 3)}, [(3, 4)], {"square": (3, 3)}, ({"row": (1, 4)},), [(4, 1)])
   return TREES if name != "SparseAdam" else (*TREES[:2], {"kernel": (2, 2, 2)}, *TREES[3:])
 
 
@@ -194,6 +200,18 @@ def here(name):
   return getattr(ours, name.lower())
 
 
+@pytest.fixture
+def newton_schulz_in_float64(monkeypatch):
+  """Of both Muons: their bfloat16 hides everything else."""
+  in_float64(monkeypatch)
+
+
+def in_float64(monkeypatch):
+  monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+  monkeypatch.setattr(_matrices, "_COMPUTED_IN", None)
+
+
+@pytest.mark.usefixtures("newton_schulz_in_float64")
 @pytest.mark.parametrize("row", THEIRS)
 def test_the_numbers_are_torchs(row):
   name, options = THEIRS[row]
@@ -208,6 +226,7 @@ def test_plain_names_have_torchs_numbers(row):
   assert_close(run_ours(transform, start())[1], run_theirs(name, options, start())[1])
 
 
+@pytest.mark.usefixtures("newton_schulz_in_float64")
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"LBFGS"}))
 def test_a_schedule_is_read_as_torchs_scheduler_sets_it(name):
   params, options = start(trees_for(name)), {"lr": 0.01}
@@ -222,6 +241,19 @@ def test_the_average_of_asgd_is_torchs():
   state, _ = run_ours(ours.asgd(**options), start())
   theirs = [kept["ax"].numpy() for kept in optimizer.state.values()]
   assert_close(jax.tree.leaves(optax.tree.get(state, "ax")), theirs)
+
+
+def test_muon_computes_in_bfloat16_as_torch_does(monkeypatch):
+  params = start(trees_for("Muon"))
+  options = {"lr": 1.0, "weight_decay": 0.0}
+  theirs, mine = run_theirs("Muon", options, params, 1)[1], run_ours(ours.muon(**options), params, 1)[1]
+  in_float64(monkeypatch)
+  exact = run_theirs("Muon", options, params, 1)[1]
+  apart = lambda a, b: max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+  rounding = apart(theirs, exact)
+  assert 0.01 < rounding < 0.1  # of updates of about 1
+  assert apart(mine, exact) > 0.1 * rounding
+  assert apart(mine, theirs) < 2 * rounding
 
 
 def test_split_into_real_and_imaginary_complex_numbers_are_torchs_too():

@@ -22,7 +22,7 @@ OPTIMIZERS = [name for name in torch.__all__ if "lr" in getattr(torch, name).sig
 every = pytest.mark.parametrize("name", OPTIMIZERS)
 # With the stages that are left out where a number is 0.
 FULL = {
-  "adafactor": {"weight_decay": 0.1, "eps": (1e-3, 1e-3)},
+  "adafactor": {"weight_decay": 0.1, "eps": (1e-3, 1e-3), "d": 1.5},
   "sgd": {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1},
   "rmsprop": {"momentum": 0.9, "weight_decay": 0.1, "centered": True},
   "adagrad": {"lr_decay": 0.1, "weight_decay": 0.1},
@@ -196,6 +196,10 @@ def test_importing_it_does_not_import_torch():
     (lambda: torch.adafactor(beta2_decay=0.8), r"`adafactor\(beta2_decay=...\)` must be at most 0, got 0.8"),
     (lambda: torch.adafactor(d=0.5), r"`adafactor\(d=...\)` must be at least 1, got 0.5"),
     (lambda: torch.adafactor(eps=(None, -1.0)), r"`adafactor\(eps\[1\]=...\)` must be finite and at least 0"),
+    (lambda: torch.muon(ns_steps=100), r"`muon\(ns_steps=...\)` must be from 1 to 99, got 100"),
+    (lambda: torch.muon(ns_coefficients=(1.0, 2.0)), r"`muon\(ns_coefficients=...\)` must be a tuple of 3"),
+    (lambda: torch.muon(adjust_lr_fn="rms"), r"`muon\(adjust_lr_fn=...\)` must be one of None, 'original'"),
+    (lambda: torch.muon().init(jnp.ones(3)), r"`muon` is for matrices, got an array of shape \(3,\)"),
     (lambda: torch.adam([jnp.ones(2)]), r"`adam\(lr=...\)` must be a number, a scalar array or a schedule"),
     (lambda: torch.adam(learning_rate=0.1), r"`adam`: .*learning_rate.*Its arguments are: lr, betas, eps"),
   ],

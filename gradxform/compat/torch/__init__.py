@@ -18,6 +18,7 @@ from gradxform.compat.torch._adam import adam, adamax, adamw, nadam, radam, spar
 from gradxform.compat.torch._adaptive import adadelta, adagrad, rmsprop
 from gradxform.compat.torch._descent import asgd, rprop, sgd
 from gradxform.compat.torch._lbfgs import lbfgs, lbfgs_directions
+from gradxform.compat.torch._matrices import adafactor, matrices_only, muon
 from gradxform.compat.torch._strong_wolfe import strong_wolfe
 
 __all__ = [
@@ -36,6 +37,10 @@ __all__ = [
   "nadam",
   "radam",
   "sparseadam",
+  # matrices
+  "adafactor",
+  "matrices_only",
+  "muon",
   # L-BFGS, and its parts
   "lbfgs",
   "lbfgs_directions",
