@@ -34,8 +34,6 @@ EXAMPLES = {
   "graft": gx.graft(gx.sign(), magnitude=gx.trace(0.9)),
   "mechanize": gx.mechanize(gx.adam(1.0), s_init=0.01),
   "matrix_norm": gx.divide(gx.identity(), by=gx.chain(gx.matrix_norm(), gx.add_constant(1e-3))),
-  "matrix_norm": gx.divide(gx.identity(), by=gx.chain(gx.matrix_norm(), gx.add_constant(1e-3))),
-  "mechanize": gx.mechanize(gx.adam(1.0), s_init=0.01),
   "multiply": gx.multiply(gx.identity(), gx.moving_average(0.9)),
   "moving_average": gx.moving_average(0.9, initial=0.1),
   "nesterov_moment": gx.nesterov_moment(0.9),
