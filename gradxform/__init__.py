@@ -20,13 +20,14 @@ Five concepts:
     combinator   builds a transform from transforms: `chain` one after the other; `divide`, `add`,
                  … each gets the same updates and the results are combined      combinators.py
     optimizer    a named expression that ends in a learning rate                optimizers/
-    wrapper      transform -> transform, for any transform, ours or Optax's    wrappers/
+    wrapper      transform -> transform, for any transform, ours or Optax's     wrappers/
 
 A call goes down: an optimizer's arguments → its body, an expression of primitives → parts, which
 run leaf by leaf over the flow of updates (expression.py → parts.py, compounds.py, lifted.py; Optax's
 transforms in foreign.py). `explain` shows an expansion, `hyperparameters` and `replace` read and
 rewrite, `layout` describes the state (introspect.py); `minimize` runs an optimizer until the
-gradient is small (minimization.py).
+gradient is small (minimization.py). `gradxform.compat.optax` and `gradxform.compat.torch` are those
+libraries' namespaces, as expressions of ours (compat/).
 """
 
 from gradxform.combinators import *

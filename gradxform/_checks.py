@@ -35,6 +35,11 @@ def is_normal(value: Any) -> bool:
   return is_number(value) and value >= float(np.finfo(np.float32).tiny)
 
 
+def is_zero(value: Any) -> bool:
+  """Whether ``value`` is the Python number 0."""
+  return is_number(value) and value == 0
+
+
 def is_array(value: Any) -> bool:
   """Whether ``value`` is an array of JAX or NumPy, traced or not."""
   return isinstance(value, (jax.Array, np.ndarray))
@@ -52,8 +57,10 @@ def attributed(error: Exception, transform: str, arguments: Mapping[str, Any]) -
   if "rejected" in error.__dict__:
     kind, value, wanted = error.__dict__["rejected"]
     for name, argument in arguments.items():
-      if argument is value:
-        return rejected(kind, transform, name, value, wanted)
+      items = enumerate(argument) if isinstance(argument, (tuple, list)) else ()
+      for place, item in [(name, argument), *((f"{name}[{index}]", item) for index, item in items)]:
+        if item is value:
+          return rejected(kind, transform, place, value, wanted)
   return error
 
 
@@ -111,6 +118,31 @@ def check_less(transform: str, **pair: Any) -> None:
   low, high = _known(transform, name, value), _known(transform, bound, limit)
   if low is not None and high is not None and not low < high:
     raise rejected(ValueError, transform, name, value, f"less than `{bound}`, {limit!r}, got {value!r}.")
+
+
+def check_greater(transform: str, minimum: float, **arguments: Any) -> None:
+  """Each argument is greater than the minimum."""
+  _require(lambda value: value > minimum, f"greater than {minimum}", transform, **arguments)
+
+
+def check_bounded(transform: str, *, minimum: float = -math.inf, maximum: float = math.inf, **arguments: Any) -> None:
+  """Each argument lies between the bounds, which are included; one of them is given."""
+  wanted = f"at most {maximum}" if minimum == -math.inf else f"at least {minimum}"
+  _require(lambda value: minimum <= value <= maximum, wanted, transform, **arguments)
+
+
+def check_flag(transform: str, **arguments: Any) -> None:
+  """Each argument is a Python bool: it chooses an expression."""
+  for name, value in arguments.items():
+    if not isinstance(value, bool):
+      raise rejected(TypeError, transform, name, value, f"True or False, got {value!r}.")
+
+
+def check_length(transform: str, length: int, **arguments: Any) -> None:
+  """Each argument is a tuple, or list, of so many hyperparameters."""
+  for name, value in arguments.items():
+    if not isinstance(value, (tuple, list)) or len(value) != length:
+      raise rejected(TypeError, transform, name, value, f"a tuple of {length}, got {value!r}.")
 
 
 def check_integer(transform: str, *, minimum: int, maximum: int | None = None, **arguments: Any) -> None:

@@ -19,7 +19,7 @@ _OTHERS = "functions and classes"
 
 _SECOND_MOMENT = gx.chain(gx.square(), gx.moving_average(0.999), gx.root(eps=1e-8))
 
-# What stands for an argument without a default, by its name.
+# What stands for an argument without a default, by its name, or by that of the function with it.
 ILLUSTRATIONS: dict[str, Any] = {
   # numbers
   "clipping": 0.1,
@@ -34,6 +34,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "name": "m",
   "step_size": -0.1,
   "threshold": 1.0,
+  "value": 1.0,
   "weight_decay": 1e-4,
   # transforms
   "*parts": (gx.identity(), gx.trace(0.9)),
@@ -44,6 +45,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "direction": gx.sign(),
   "inner": gx.moving_average(0.9),
   "magnitude": gx.identity(),
+  "mechanize.inner": gx.adam(1.0),
   "minuend": gx.identity(),
   "matrices": gx.orthogonalize(),
   "numerator": gx.moving_average(0.9),
@@ -141,9 +143,11 @@ def illustrated(factory: Any) -> tuple[gx.Transform | None, list[str]]:
   for label, parameter in _labelled(factory):
     if parameter.default is not parameter.empty or label == "**named_parts" or label == "**named_stages":
       continue
-    if label not in ILLUSTRATIONS:
+    own = f"{factory.__name__}.{label}"
+    key = own if own in ILLUSTRATIONS else label
+    if key not in ILLUSTRATIONS:
       return None, []
-    value = ILLUSTRATIONS[label]
+    value = ILLUSTRATIONS[key]
     chosen.append(label.lstrip("*"))
     if parameter.kind is parameter.VAR_POSITIONAL:
       args.extend(value)

@@ -9,7 +9,7 @@ from gradxform._checks import check_transform
 from gradxform.compounds import Chain, FanOut, Feedback, Previous, Share, SharedValue, number
 from gradxform.core import named, stages_of
 from gradxform.parts import Part, Scope
-from gradxform.tree import norm
+from gradxform.tree import norm, quotient
 
 __all__ = [
   "add", "chain", "divide", "feedback", "graft", "identity", "multiply", "previous", "share",
@@ -83,12 +83,6 @@ def _merged_fan_out(combinator: str, combine: Callable[..., Any], parts: Sequenc
   return FanOut(children, combine, Scope.ELEMENTWISE)
 
 
-def _quotient(numerator: Any, divisor: Any) -> Any:
-  # The inner `where` keeps the derivative at 0 / 0 from being NaN.
-  empty = divisor == 0
-  return jnp.where(empty, 0, numerator / jnp.where(empty, 1, divisor))
-
-
 @named
 def divide(numerator: Any, *, by: Any) -> Part:
   """Divides the result of one transform by that of another; both get the same updates.
@@ -105,7 +99,7 @@ def divide(numerator: Any, *, by: Any) -> Part:
   >>> divide(identity(), by=absolute())
   divide(identity(), by=absolute())
   """
-  fan_out = _fan_out("divide", _quotient, numerator=numerator, by=by)
+  fan_out = _fan_out("divide", quotient, numerator=numerator, by=by)
   _, (_, divisor) = fan_out.children
   if divisor.positive:
     fan_out.combine = jnp.divide

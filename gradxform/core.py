@@ -2,8 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ParamSpec
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Annotated, Any, NewType, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import optax
 from gradxform import _checks
 from gradxform import tree as trees
 from gradxform.compounds import Chain
-from gradxform.expression import Expression, register, wrap
+from gradxform.expression import Expression, register, wrapped
 from gradxform.foreign import Foreign, foreign_name
 from gradxform.parts import SCALAR, Flow, Like, Part, Scope, State, Step
 from gradxform.tree import Params, Updates
@@ -23,6 +23,11 @@ __all__ = ["Hyperparameter", "Transform", "named"]
 Schedule = Callable[[jax.Array], Any]
 Hyperparameter = float | jax.Array | Schedule
 """What a numeric hyperparameter may be: a number, a scalar array (traced or not), a schedule."""
+Switched = Annotated[Hyperparameter, "0 is off"]
+"""A hyperparameter of which the number 0 is structure: it leaves a part of the expression out."""
+
+Structure = NewType("Structure", object)
+"""Annotates an argument that is structure as a whole, such as a tree of flags or a function that is no schedule."""
 
 P = ParamSpec("P")
 
@@ -204,7 +209,8 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
 
   Args:
     build: returns a transform, ours or Optax's. Arguments that are numbers, arrays and transforms
-      are leaves; those annotated ``int``, and names, flags and callables, are structure.
+      are leaves; those annotated ``int`` or `Structure`, and names, flags and callables, are
+      structure, and so is the 0 of one annotated `Switched`.
 
   Returns:
     A function with the same signature, which returns a `Transform`.
@@ -216,18 +222,41 @@ def named(build: Callable[P, Any]) -> Callable[P, Transform]:
   >>> heavy_ball(0.1)
   heavy_ball(learning_rate=0.1, momentum=0.9)
   """
+  return _factory(build, "", (), Transform)
+
+
+def named_in(
+  namespace: str, *, ignored: Collection[str] = (), kind: type[Transform] = Transform
+) -> Callable[[Callable[P, Any]], Callable[P, Transform]]:
+  """`named` for the functions of a namespace, such as that of another library.
+
+  Args:
+    namespace: what stands before the name where the call is printed: ``torch`` in ``torch.adam(lr=0.1)``.
+    ignored: keywords that every function takes besides its own, and drops.
+    kind: what the functions return: `Transform`, or a registered class of its kind.
+  """
+  return lambda build: _factory(build, f"{namespace}.", ignored, kind)
+
+
+def _factory(
+  build: Callable[P, Any], prefix: str, ignored: Collection[str], kind: type[Transform]
+) -> Callable[P, Transform]:
   signature = inspect.signature(build)
-  integer = (int, "int", int | None, "int | None")
-  static = frozenset(name for name, p in signature.parameters.items() if p.annotation in integer)
+  parameters = signature.parameters.items()
+  whole = (int, "int", int | None, "int | None", Structure)
+  static = frozenset(name for name, p in parameters if p.annotation in whole)
+  switched = frozenset(name for name, p in parameters if p.annotation in (Switched, "Switched"))
 
   @functools.wraps(build)
   def factory(*args: P.args, **kwargs: P.kwargs) -> Transform:
-    arguments = _checks.bound(build.__name__, signature, args, kwargs).arguments
-    transform = Transform(factory, {n: wrap(value, n in static) for n, value in arguments.items()})
+    known = {name: value for name, value in kwargs.items() if name not in ignored}
+    arguments = _checks.bound(build.__name__, signature, args, known).arguments
+    transform = kind(factory, wrapped(factory, arguments))
     _ = transform.part  # builds the body now, so that a wrong argument raises at this call
     return transform
 
-  factory.__dict__.update(build=build, signature=signature, static=static, names_itself=False)
+  factory.__dict__.update(build=build, signature=signature, static=static, switched=switched)
+  factory.__dict__.update(names_itself=False, prefix=prefix)
   factory.__dict__["__signature__"] = signature.replace(return_annotation=Transform)
   return factory
 

@@ -81,8 +81,7 @@ class Expression:
 
   def with_arguments(self, arguments: Mapping[str, Any]) -> Self:
     """The same call with other arguments, checked unless they are a whole population's."""
-    wrapped = {name: wrap(value, name in self.factory.static) for name, value in arguments.items()}
-    expression = type(self)(self.factory, wrapped)  # type: ignore[call-arg]  a subclass has the same arguments
+    expression = type(self)(self.factory, wrapped(self.factory, arguments))  # type: ignore[call-arg]  a subclass has the same arguments
     if not any(np.shape(leaf) for leaf in jax.tree.leaves(expression)):
       _ = expression.body  # a wrong argument raises here
     return expression
@@ -138,6 +137,17 @@ def wrap(value: Any, static: bool) -> Any:
   return jax.tree.map(_mark, value, is_leaf=_is_opaque)
 
 
+def wrapped(factory: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+  """The arguments of a call of this factory, what is structure marked."""
+
+  def one(name: str, value: Any) -> Any:
+    if name in factory.switched and _checks.is_zero(value):
+      return Static(0.0)
+    return wrap(value, name in factory.static)
+
+  return {name: one(name, value) for name, value in arguments.items()}
+
+
 def _same(a: Any, b: Any) -> bool:
   if a is b:
     return True
@@ -171,7 +181,7 @@ def register(cls: type[Expression]) -> None:
 def as_python(value: Any) -> str:
   """A value of an expression, printed as the Python that makes it."""
   if isinstance(value, Expression):
-    return f"{value.name}({', '.join(_arguments_as_python(value))})"
+    return f"{value.factory.prefix}{value.name}({', '.join(_arguments_as_python(value))})"
   if _checks.is_array(value):
     if isinstance(value, Tracer) or value.shape:
       return f"{np.dtype(value.dtype).name}{list(value.shape)}"
@@ -182,6 +192,8 @@ def as_python(value: Any) -> str:
     return f"({', '.join(map(as_python, value))}{',' if len(value) == 1 else ''})"
   if isinstance(value, float) and not math.isfinite(value):
     return f"float('{value}')"
+  if isinstance(value, np.dtype) or (isinstance(value, type) and hasattr(value, "dtype")):
+    return repr(np.dtype(value).name)
   if callable(value):
     return f"<{getattr(value, '__qualname__', type(value).__name__).split('.<locals>')[0]}>"
   return repr(value)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradxform import _checks
 from gradxform.combinators import chain
-from gradxform.core import Transform
+from gradxform.core import Structure, Transform
 from gradxform.expression import as_python
 from gradxform.foreign import Foreign
 from gradxform.parts import SCALAR
@@ -66,7 +66,7 @@ def hyperparameters(t: Transform, state: Any = None) -> dict[str, Any]:
 
   Returns:
     The arguments of the outermost named transforms: ``learning_rate``, or in a chain
-    ``adam.learning_rate``, or ``numerator.moving_average.decay``.
+    ``adam.learning_rate``, or ``numerator.moving_average.decay``; ``betas.0`` the first of a tuple.
 
   >>> import gradxform as gx
   >>> gx.hyperparameters(gx.chain(gx.clip(1.0), gx.sgd(0.1)))
@@ -193,13 +193,25 @@ def _edit(t: Transform, edit: Callable[[str, Any], Any], prefix: str = "", names
       )
     elif _holds(value):
       arguments[name] = place(value, name)
-    elif value is None or isinstance(value, str) or t.factory.names_itself:
+    elif t.factory.names_itself or _is_structure(t, name):
       arguments[name] = value
     else:
-      arguments[name] = edit(prefix + name, value)
+      arguments[name] = _edit_value(value, edit, prefix + name)
   if all(arguments[name] is t.arguments[name] for name in arguments):
     return t
   return t.with_arguments(arguments)
+
+
+def _edit_value(value: Any, edit: Callable[[str, Any], Any], path: str) -> Any:
+  """A hyperparameter; those of a tuple are addressed by their number: `betas.0`."""
+  if isinstance(value, (tuple, list)) and not hasattr(value, "update"):
+    edited = [_edit_value(item, edit, f"{path}.{index}") for index, item in enumerate(value)]
+    return value if all(new is old for new, old in zip(edited, value, strict=True)) else type(value)(edited)
+  return value if value is None or isinstance(value, (str, bool)) else edit(path, value)
+
+
+def _is_structure(t: Transform, name: str) -> bool:
+  return t.factory.signature.parameters[name].annotation is Structure
 
 
 def _holds(value: Any) -> bool:
@@ -261,8 +273,9 @@ def _lines(value: Any, before: str) -> list[str]:
   if not isinstance(value, Transform):
     return [before + as_python(value)]
   items = [_lines(item, name) for name, item in _items(value)]
-  flat = f"{before}{value.factory.__name__}({', '.join(line for lines in items for line in lines)})"
+  opening = f"{before}{value.factory.prefix}{value.factory.__name__}("
+  flat = f"{opening}{', '.join(line for lines in items for line in lines)})"
   if len(flat) <= _WIDTH and all(len(lines) == 1 for lines in items):
     return [flat]
   inner = [f"  {line}{',' if line is lines[-1] else ''}" for lines in items for line in lines]
-  return [f"{before}{value.factory.__name__}(", *inner, ")"]
+  return [opening, *inner, ")"]

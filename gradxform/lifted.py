@@ -24,14 +24,21 @@ class Slot:
   Attributes:
     initial: the value it starts with: a number, an array, or a schedule, read at count 0.
     shape: its shape from that of the array; the same if not given.
+    real: whether it is real where the array is complex.
+    from_param: makes it of the parameter instead.
   """
 
   initial: Any = 0.0
   shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+  real: bool = False
+  from_param: Callable[[jax.Array], jax.Array] | None = None
 
   def start(self, like: Like) -> jax.Array:
     """The first value for one array."""
-    return like.full(_at(self.initial, np.zeros((), np.int32)), None if self.shape is None else self.shape(like.shape))
+    if self.from_param is not None:  # a copy, so that parameters and state can both be donated
+      return jnp.array(self.from_param(jnp.asarray(like.param, computing_dtype(like.param))), copy=True)
+    like = dataclasses.replace(like, dtype=real_dtype(like.dtype)) if self.real else like
+    return like.full(first_value(self.initial), None if self.shape is None else self.shape(like.shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +60,11 @@ def _asked(rule: Rule) -> tuple[str, ...]:
 
 def _at(value: Any, count: Any) -> Any:
   return value(count) if callable(value) else value
+
+
+def first_value(hyperparameter: Any) -> Any:
+  """The hyperparameter, or what its schedule gives at count 0."""
+  return _at(hyperparameter, np.zeros((), np.int32))
 
 
 class _Prepared(Part):
@@ -78,7 +90,8 @@ class _Prepared(Part):
     for name in self.reads:
       if name == "param" and step.params is None:
         raise _checks.missing_params(self.name)
-      if name != "param" and name not in step.extra:
+      is_missing = step.extra.get(name) is None and (step.treedef.num_leaves or name not in step.extra)
+      if name != "param" and is_missing:  # None can be the gradients of a tree without leaves
         raise _checks.missing_extra(self.name, name)
       if name != "param":
         known[name] = step.extra[name]

@@ -24,15 +24,15 @@ def as_real(like: Like) -> Like:
   return dataclasses.replace(like, dtype=real_dtype(like.dtype))
 
 
-def after(function: Callable[[Any], Any], hyperparameter: Any) -> Any:
-  """A function of a hyperparameter: of its value, or of what its schedule gives.
+def after(function: Callable[..., Any], *hyperparameters: Any) -> Any:
+  """A function of hyperparameters: of their values, or of what their schedules give.
 
   >>> after(lambda b: 1 - b, 0.75)
   0.25
   """
-  if callable(hyperparameter):
-    return lambda count: function(hyperparameter(count))
-  return function(hyperparameter)
+  if any(map(callable, hyperparameters)):
+    return lambda count: function(*(h(count) if callable(h) else h for h in hyperparameters))
+  return function(*hyperparameters)
 
 
 def _slots(slots: Sequence[str] | Mapping[str, Any]) -> dict[str, Slot]:

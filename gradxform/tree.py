@@ -1,6 +1,7 @@
 """Arithmetic on pytrees, in at least float32, and the update of parameters."""
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -30,6 +31,26 @@ def _sqrt_derivative(primals: Any, tangents: Any) -> Any:
   (x,), (tangent,) = primals, tangents
   root = sqrt(x)
   return root, tangent * jnp.where(root == 0, 0, 0.5 / jnp.where(root == 0, 1, root))
+
+
+@jax.custom_jvp
+def cbrt(x: jax.Array) -> jax.Array:
+  """The cube root, whose derivatives at 0 are taken as 0, as those of `sqrt`."""
+  return jax.lax.cbrt(x)
+
+
+@cbrt.defjvp
+def _cbrt_derivative(primals: Any, tangents: Any) -> Any:
+  (x,), (tangent,) = primals, tangents
+  root = cbrt(x)
+  return root, tangent * jnp.where(root == 0, 0, 1 / (3 * jnp.where(root == 0, 1, root * root)))
+
+
+def quotient(numerator: Any, divisor: Any) -> jax.Array:
+  """The quotient, or 0 where the divisor is 0."""
+  empty = divisor == 0
+  # The inner `where` keeps the derivative at 0 / 0 from being NaN.
+  return jnp.where(empty, 0, numerator / jnp.where(empty, 1, divisor))
 
 
 def norm(x: jax.Array) -> jax.Array:
@@ -70,6 +91,29 @@ def paths(treedef: Any) -> list[str]:
   return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
 
 
+def _total(sums: Iterable[jax.Array]) -> jax.Array:
+  """The sum of real scalars, in their widest dtype, float32 at least."""
+  total = jnp.zeros((), np.float32)
+  for part in sums:
+    common = promoted(total.dtype, part.dtype)
+    total = total.astype(common) + part.astype(common)
+  return total
+
+
+def _wide(x: Any, *others: Any) -> jax.Array:
+  return jnp.asarray(x, computing_dtype(x, *others))
+
+
+def squared_norm(tree: Any) -> jax.Array:
+  """The sum of the squares of all leaves, Σ |xᵢ|², accumulated in float32 at least."""
+  return _total(jnp.sum(jnp.square(jnp.abs(_wide(leaf)))) for leaf in jax.tree.leaves(tree))
+
+
+def absolute_sum(tree: Any) -> jax.Array:
+  """The sum of the absolute values of all leaves, Σ |xᵢ|, accumulated in float32 at least."""
+  return _total(jnp.sum(jnp.abs(_wide(leaf))) for leaf in jax.tree.leaves(tree))
+
+
 def global_norm(tree: Any) -> jax.Array:
   """Computes the Euclidean norm of all leaves together, accumulated in float32 at least.
 
@@ -81,13 +125,7 @@ def global_norm(tree: Any) -> jax.Array:
   Returns:
     A scalar array.
   """
-  total = jnp.zeros((), np.float32)
-  for leaf in jax.tree.leaves(tree):
-    dtype = computing_dtype(leaf)
-    squares = jnp.sum(jnp.square(jnp.abs(jnp.asarray(leaf, dtype))))
-    common = promoted(total.dtype, squares.dtype)
-    total = total.astype(common) + squares.astype(common)
-  return sqrt(total)
+  return sqrt(squared_norm(tree))
 
 
 def vdot(a: Any, b: Any) -> jax.Array:
@@ -95,13 +133,49 @@ def vdot(a: Any, b: Any) -> jax.Array:
 
   a·b = Re Σ aᵢ* bᵢ
   """
-  total = jnp.zeros((), np.float32)
-  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-    dtype = computing_dtype(x, y)
-    product = jnp.real(jnp.vdot(jnp.asarray(x, dtype), jnp.asarray(y, dtype)))
-    common = promoted(total.dtype, product.dtype)
-    total = total.astype(common) + product.astype(common)
-  return total
+  pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+  # a sum, not `jnp.vdot`: of arrays sharded over a mesh with explicit axes that needs to be told its sharding
+  return _total(jnp.sum(jnp.real(jnp.conj(_wide(x, y)) * _wide(y, x))) for x, y in pairs)
+
+
+def scaled(factor: Any, tree: Any) -> Any:
+  """The tree with each leaf times a real scalar, in the leaf's dtype."""
+  return jax.tree.map(lambda x: jnp.asarray(factor, real_dtype(x.dtype)) * x, tree)
+
+
+def plus(a: Any, b: Any) -> Any:
+  """The sum of two trees, leaf by leaf."""
+  return jax.tree.map(jnp.add, a, b)
+
+
+def minus(a: Any, b: Any) -> Any:
+  """The difference of two trees, leaf by leaf."""
+  return jax.tree.map(jnp.subtract, a, b)
+
+
+def mixed(old: Any, new: Any, decay: Any) -> Any:
+  """Gives b · old + (1 − b) · new.
+
+  Rounded to float32, b and 1 − b of a Python number do not add up to 1, and the average of a constant
+  is off, with 0.999 by 1.3e-5. Small b would lose a small update to a large average.
+  """
+  if isinstance(decay, float) and decay >= 0.5:
+    return old + (1 - decay) * (new - old)
+  return decay * old + (1 - decay) * new
+
+
+def averaged(decay: Any, average: Any, new: Any) -> Any:
+  """A step of a moving average of trees, leaf by leaf."""
+
+  def leaf(old: jax.Array, x: jax.Array) -> jax.Array:
+    return mixed(old, x, decay if isinstance(decay, float) else jnp.asarray(decay, real_dtype(old.dtype)))
+
+  return jax.tree.map(leaf, average, new)
+
+
+def squares(tree: Any) -> Any:
+  """The tree with each element squared; of a complex one, its absolute value."""
+  return jax.tree.map(lambda x: jnp.real(x * jnp.conj(x)), tree)
 
 
 def add_and_round(param: Any, update: Any) -> jax.Array:

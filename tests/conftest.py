@@ -1,4 +1,8 @@
-"""Fixtures: double precision and strict promotion, each for one test."""
+"""Eight virtual devices; and fixtures: double precision and strict promotion, each for one test."""
+
+import os
+
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 
 import jax
 import pytest

@@ -20,17 +20,20 @@ EXAMPLES = {
   "add_noise": gx.add_noise(0.01, 0.55),
   "additive_average": gx.additive_average(0.9, initial=0.1),
   "average_from_first": gx.average_from_first(0.9),
+  "begin_with": gx.begin_with(0.5),
   "bias_correction": gx.bias_correction(0.9),
   "chain": gx.chain(gx.moving_average(0.9), gx.scale(-0.1)),
   "clip": gx.clip(0.5),
   "clip_by_block_rms": gx.clip_by_block_rms(0.5),
   "clip_by_global_norm": gx.clip_by_global_norm(0.5),
+  "cube_root": gx.chain(gx.square(), gx.cube_root(1e-3)),
   "decayed_max": gx.decayed_max(0.9, 1e-8),
   "divide": gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.root(1e-3))),
   "factored_moving_average": gx.factored_moving_average(0.9, power=0.7, min_dim_size_to_factor=2, eps=1e-8),
   "ema": gx.ema(0.9),
   "feedback": gx.feedback(gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps_root=1e-2))),
   "graft": gx.graft(gx.sign(), magnitude=gx.trace(0.9)),
+  "mechanize": gx.mechanize(gx.adam(1.0), s_init=0.01),
   "matrix_norm": gx.divide(gx.identity(), by=gx.chain(gx.matrix_norm(), gx.add_constant(1e-3))),
   "multiply": gx.multiply(gx.identity(), gx.moving_average(0.9)),
   "moving_average": gx.moving_average(0.9, initial=0.1),
@@ -41,6 +44,7 @@ EXAMPLES = {
   "root": gx.chain(gx.square(), gx.root(1e-3, 1e-3)),
   "route_matrices": gx.route_matrices(gx.trace(0.9), others=gx.scale_by_adam()),
   "scale": gx.scale(-0.1),
+  "scale_by_madgrad": gx.scale_by_madgrad(0.1),
   "scale_by_factored_rms": gx.scale_by_factored_rms(min_dim_size_to_factor=2),
   "scale_by_momentum": gx.scale_by_momentum(0.9),
   "scale_by_rprop": gx.scale_by_rprop(0.1),
@@ -130,6 +134,12 @@ def run(transform, params, steps=3, dtype=None):
     updates, state = compiled(grads_like(params, index, dtype), state, params)
     outs.append(updates)
   return outs, state
+
+
+@functools.cache
+def run_of(name):
+  """That of an example, compiled once for all the laws that compare with it."""
+  return run(example(name), params_like())
 
 
 def signature_of(tree):

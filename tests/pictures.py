@@ -49,10 +49,11 @@ def texts(figure):
   for axes in _all_axes(figure):
     for axis in (axes.xaxis, axes.yaxis, getattr(axes, "zaxis", None)):
       if axis is not None:
-        low, high = sorted(axis.get_view_interval())
+        low, high = sorted(axis.get_transform().transform(axis.get_view_interval()))
         margin = 1e-9 * (high - low)
         for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
-          hidden = not low - margin <= tick.get_loc() <= high + margin
+          place = axis.get_transform().transform(np.array([tick.get_loc()]))[0]
+          hidden = not low - margin <= place <= high + margin
           ticks.update([tick.label1, tick.label2] if hidden else [])
   found = [text for text in figure.findobj(Text) if text not in ticks]
   return [text for text in found if text.get_text().strip() and text.get_visible()]

@@ -1,6 +1,7 @@
 """Every name that Optax has, with every option that both have: 100 steps in float64, to 1e-12."""
 
 import inspect
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,22 @@ def adan_as_optax_mixes(rate, b2, eps_root=1e-8):
   ahead = gx.chain(gx.add(gx.identity(), gx.chain(d, weigh)), gx.square())
   second = gx.chain(ahead, gx.moving_average(0.99), gx.bias_correction(0.99), gx.root(1e-8, eps_root))
   return gx.chain(gx.share(gx.divide(first, by=second), d=gx.difference()), gx.sgd(rate))
+
+
+def for_madgrad(rate, eps=1e-6):
+  """The rate with which Optax's MADGRAD, whose √t is in float32, has the weights (a + eps) · √t in float64."""
+
+  def corrected(count):
+    a = rate(count) if callable(rate) else rate
+    return (a + eps) * jnp.sqrt(jnp.asarray(count + 1, float)) / jnp.asarray(jnp.sqrt(count + 1), float) - eps
+
+  return corrected
+
+
+def deprecated(make, *args, **kwargs):
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    return make(*args, **kwargs)
 
 
 def rising_decay(count, power):
@@ -126,6 +143,29 @@ ROWS = {
     contrib.scale_by_simplified_ademamix(0.8, 0.95, 2.0, 1e-4, 1e-6),
   ),
   "scale_by_adopt": (gx.scale_by_adopt(0.8, 0.95, 1e-2), contrib.scale_by_adopt(0.8, 0.95, 1e-2)),
+  "scale_by_acprop": (gx.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6), contrib.scale_by_acprop(0.8, 0.95, 1e-4, 1e-6)),
+  "scale_by_distance_over_gradients": (
+    gx.scale_by_distance_over_gradients(),
+    optax.scale_by_distance_over_gradients(param_dtype=float),
+  ),
+  "scale_by_distance_over_gradients options": (
+    gx.chain(gx.scale_by_distance_over_gradients(1e-2, 1e-3), gx.scale(-1.0)),
+    optax.scale_by_distance_over_gradients(1e-2, 1e-3, float, global_scale=-1.0),
+  ),
+  "scale_by_madgrad": (gx.scale_by_madgrad(0.1), contrib.scale_by_madgrad(for_madgrad(0.1))),
+  "scale_by_polyak": (gx.scale_by_polyak(), optax.scale_by_polyak()),
+  "scale_by_polyak options": (
+    gx.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
+    optax.scale_by_polyak(2.0, 0.5, 1e-2, "sps+"),
+  ),
+  "scale_by_cocob": (gx.scale_by_cocob(), contrib.scale_by_cocob()),
+  # wrappers
+  "mechanize": (gx.mechanize(gx.adam(1.0)), contrib.mechanize(optax.adam(1.0))),
+  "mechanize options": (
+    gx.mechanize(gx.momentum(swings), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
+    contrib.mechanize(optax.sgd(swings, 0.9), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
+  ),
+  "mechanize one of Optax's": (gx.mechanize(optax.lion(1.0)), contrib.mechanize(optax.lion(1.0))),
   "scale_by_factored_rms": (
     gx.scale_by_factored_rms(),
     optax.scale_by_factored_rms(decay_rate_fn=rising_decay),
@@ -228,6 +268,56 @@ ROWS = {
     gx.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
     optax.adabelief(0.01, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4),
   ),
+  "acprop": (gx.acprop(0.01), contrib.acprop(0.01)),
+  "acprop options": (
+    gx.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+    contrib.acprop(warmup, b1=0.8, b2=0.95, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+  ),
+  "dog": (gx.dog(), contrib.dog()),
+  "dog options": (
+    gx.dog(warmup, init_step=1e-3, eps=1e-3, weight_decay=0.1),
+    contrib.dog(warmup, ("heuristic", 1e-3), 1e-3, 0.1),
+  ),
+  "dowg": (gx.dowg(), contrib.dowg()),
+  "dowg options": (
+    gx.dowg(warmup, init_estim_sq_dist=0.1, eps=1e-3, weight_decay=0.1),
+    contrib.dowg(warmup, 0.1, 1e-3, 0.1),
+  ),
+  "madgrad": (gx.madgrad(0.01), contrib.madgrad(for_madgrad(0.01))),
+  "madgrad options": (
+    gx.madgrad(warmup, momentum=0.7, weight_decay=0.1, eps=1e-3),
+    contrib.madgrad(for_madgrad(warmup, 1e-3), momentum=0.7, weight_decay=0.1, eps=1e-3),
+  ),
+  "prodigy": (gx.prodigy(), contrib.prodigy()),
+  "prodigy options": (
+    gx.prodigy(swings, b1=0.8, b2=0.95, beta3=0.9, eps=1e-3, estim_lr0=1e-2, estim_lr_coef=0.7, weight_decay=0.1),
+    contrib.prodigy(swings, (0.8, 0.95), 0.9, 1e-3, 1e-2, 0.7, 0.1),
+  ),
+  "dadapt_adamw": (gx.dadapt_adamw(), contrib.dadapt_adamw()),
+  "dadapt_adamw options": (
+    gx.dadapt_adamw(swings, b1=0.8, b2=0.95, eps=1e-3, estim_lr0=1e-2, weight_decay=0.1),
+    contrib.dadapt_adamw(swings, (0.8, 0.95), 1e-3, 1e-2, 0.1),
+  ),
+  "cocob": (gx.cocob(), contrib.cocob()),
+  "cocob options": (
+    gx.cocob(swings, alpha=10.0, eps=1e-2, weight_decay=0.1),
+    contrib.cocob(swings, alpha=10.0, eps=1e-2, weight_decay=0.1),
+  ),
+  "momo": (gx.momo(), contrib.momo()),
+  "momo options": (
+    gx.momo(swings, beta=0.7, lower_bound=-0.1, weight_decay=0.1),
+    contrib.momo(swings, beta=0.7, lower_bound=-0.1, weight_decay=0.1),
+  ),
+  "momo_adam": (gx.momo_adam(), contrib.momo_adam()),
+  "momo_adam options": (
+    gx.momo_adam(warmup, b1=0.8, b2=0.95, eps=1e-3, lower_bound=-0.1, weight_decay=0.1),
+    contrib.momo_adam(warmup, b1=0.8, b2=0.95, eps=1e-3, lower_bound=-0.1, weight_decay=0.1),
+  ),
+  "polyak_sgd": (gx.polyak_sgd(), optax.polyak_sgd()),
+  "polyak_sgd options": (
+    gx.polyak_sgd(max_learning_rate=0.4, scaling=warmup, f_min=0.2, eps=1e-2, variant="sps+"),
+    optax.polyak_sgd(max_learning_rate=0.4, scaling=warmup, f_min=0.2, eps=1e-2, variant="sps+"),
+  ),
   "yogi": (gx.yogi(0.01), optax.yogi(0.01)),
   "yogi options": (gx.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2), optax.yogi(0.01, b1=0.8, b2=0.95, eps=1e-2)),
   "radam": (gx.radam(0.01), optax.radam(0.01)),
@@ -262,6 +352,10 @@ ROWS = {
   "optimistic_adam_v2 options": (
     gx.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
     optax.optimistic_adam_v2(0.01, alpha=0.8, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
+  ),
+  "optimistic_adam": (
+    gx.optimistic_adam_v2(1.0, alpha=0.01, beta=0.3, b1=0.8, b2=0.95, eps=1e-3),
+    deprecated(optax.optimistic_adam, 0.01, 0.3, b1=0.8, b2=0.95, eps=1e-3),
   ),
   "lars": (gx.lars(0.01), optax.lars(0.01)),
   "lars options": (
@@ -351,29 +445,41 @@ def gradients(params, step):
   return jax.tree.map(lambda p: (3 * p + jnp.sin(5 * p + step)) * (step % 7 != 0), params)
 
 
-def trajectory(transform, params):
+def value(params, step):
+  """A value for those that ask for one: now and then below 0, and exactly 0."""
+  return jnp.abs(jnp.sum(jax.tree.leaves(params)[0])) * (step % 5 != 0) - 0.1 * (step % 11 == 3)
+
+
+def trajectory(transform, params, begin=0):
+  transform = optax.with_extra_args_support(transform)
+
   def body(carry, step):
     params, state = carry
-    updates, state = transform.update(gradients(params, step), state, params)
+    updates, state = transform.update(gradients(params, step), state, params, value=value(params, step))
     # Transforms without a sign of descent are applied with one, so that all runs stay bounded.
     params = jax.tree.map(lambda p, u: 0.97 * p + 0.03 * jnp.tanh(u), params, updates)
     return (params, state), updates
 
-  return jax.lax.scan(body, (params, transform.init(params)), jnp.arange(STEPS))[1]
+  return jax.lax.scan(body, (params, transform.init(params)), begin + jnp.arange(STEPS))[1]
+
+
+# Optax divides 0 by 0 where the first gradients are all zero: there they begin with others.
+WITHOUT_ZEROS_AT_FIRST = ("dadapt", "prodigy")
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_numbers_are_optaxs(row, float64):
   ours, theirs = ROWS[row]
   params = trees()
-  if "global_norm" in row or "update_norm" in row:
-    params = params[1]
+  if any(part in row for part in ("global_norm", "update_norm", "distance_over_gradients")):
+    params = params[1]  # Optax's distances over gradients make an array of a scalar
   if "sm3" in row:  # Optax's fails on numbers
     params = [*params[:2], *params[2][::2], params[4]]
   if "scale_by_muon" in row:
     params = [params[1]["w"], params[4]]  # matrices alone
-  mine = jax.jit(trajectory, static_argnums=0)(ours, params)
-  reference = jax.jit(trajectory, static_argnums=0)(theirs, params)
+  begin = int(row.startswith(WITHOUT_ZEROS_AT_FIRST))
+  mine = jax.jit(trajectory, static_argnums=0)(ours, params, begin)
+  reference = jax.jit(trajectory, static_argnums=0)(theirs, params, begin)
   assert jax.tree.structure(mine) == jax.tree.structure(reference)
   for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(reference), strict=True):
     assert a.dtype == b.dtype == jnp.float64
@@ -415,5 +521,6 @@ def test_argument_names_are_a_subset_of_optaxs():
   for name in [*optimizers.__all__, *transforms.__all__]:
     home = optax if hasattr(optax, name) else contrib
     if hasattr(home, name) and name not in NO_TRANSFORM_IN_OPTAX:
-      theirs = inspect.signature(getattr(home, name)).parameters
-      assert set(getattr(gx, name).signature.parameters) <= set(theirs), name
+      theirs = set(inspect.signature(getattr(home, name)).parameters)
+      known = theirs | ({"b1", "b2"} if "betas" in theirs else set())  # one name for a decay everywhere
+      assert set(getattr(gx, name).signature.parameters) <= known, name

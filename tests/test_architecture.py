@@ -89,8 +89,8 @@ def test_docstrings_have_a_sentence_a_formula_arguments_and_a_source(name):
 def test_optimizers_take_all_but_the_learning_rate_by_keyword(name):
   parameters = getattr(gx, name).signature.parameters.values()
   positional = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
-  searches = any(parameter.name == "linesearch" for parameter in parameters)
-  assert positional == ([] if searches else ["learning_rate"])
+  has_rate = any(parameter.name == "learning_rate" for parameter in parameters)
+  assert positional == (["learning_rate"] if has_rate else [])
 
 
 @pytest.mark.parametrize("name", optimizers.__all__)

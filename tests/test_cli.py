@@ -289,6 +289,7 @@ def test_a_missing_demo_package_is_named_with_how_to_install_it(run, tmp_path, m
   monkeypatch.setitem(sys.modules, module, None)
   for name in [name for name in sys.modules if name.startswith("gradxform.plotting")]:
     monkeypatch.delitem(sys.modules, name)
+  monkeypatch.delattr(gx, "plotting", raising=False)  # an import sets it anew: put the old one back at the end
   message = refused(run, "train", *QUICK)
   assert message == f"gradxform: this needs {package}, which is not installed: pip install 'gradxform[demo]'\n"
   assert not list(tmp_path.iterdir())

@@ -323,6 +323,7 @@ def test_a_missing_demo_package_is_named_with_how_to_install_it(run, monkeypatch
     monkeypatch.delitem(sys.modules, name)
   for name in [name for name in sys.modules if name.startswith("gradxform.plotting")]:
     monkeypatch.delitem(sys.modules, name)
+  monkeypatch.delattr(gx, "plotting", raising=False)  # an import sets it anew: put the old one back at the end
   monkeypatch.setitem(sys.modules, module, None)
   message = refused(run, *QUICK)
   assert message == f"gradxform: this needs {package}, which is not installed: pip install 'gradxform[demo]'\n"

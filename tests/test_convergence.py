@@ -149,3 +149,9 @@ def test_the_table_is_aligned_and_has_a_line_for_each():
   assert lines[1].split() == ["gradient", "descent", "linear", "1.00", "0.92", "0.92", "—"]
   assert lines[2].split() == ["cg", "finite", "—", "—", "—", "2"]
   assert lines[1].index("linear") == lines[2].index("finite")
+
+
+def test_gains_that_are_large_and_unequal_are_not_called_a_linear_rate():
+  found = convergence(record(gx.bfgs(), objectives.bowl(), 200))
+  assert found.kind == "superlinear"
+  assert np.isnan(found.rate)

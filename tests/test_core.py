@@ -9,6 +9,8 @@ import optax
 import pytest
 
 import gradxform as gx
+from gradxform._checks import is_zero
+from gradxform.core import Switched, named_in
 
 PARAMS = {"w": jnp.ones((2, 3)), "b": jnp.zeros(3)}
 
@@ -26,6 +28,30 @@ def test_named_gives_a_name_and_leaves_to_an_expression_of_ones_own():
   assert gx.replace(transform, {"repeats": 3}).init(PARAMS).keys() >= {"trace_3"}
   assert slow_sgd.__doc__ == "My own."
   assert list(inspect.signature(slow_sgd).parameters) == ["learning_rate", "momentum", "repeats"]
+
+
+def test_a_number_0_may_switch_a_part_off_and_is_structure_then():
+  @gx.named
+  def maybe(rate=0.1, momentum: Switched = 0.0):
+    return gx.sgd(rate) if is_zero(momentum) else gx.momentum(rate, momentum=momentum)
+
+  assert jax.tree.leaves(maybe()) == [0.1]
+  assert maybe(momentum=0) == maybe(momentum=0.0) == maybe()
+  assert jax.tree.leaves(gx.replace(maybe(), {"momentum": 0.9})) == [0.1, 0.9]
+  state = maybe().init(1.0)
+  _, after = jax.jit(lambda t, state: t.update(1.0, state))(maybe(), state)
+  assert jax.tree.structure(after) == jax.tree.structure(state)
+
+
+def test_a_namespace_stands_before_the_name_and_drops_what_it_ignores():
+  @named_in("elsewhere", ignored=("verbose",))
+  def descent(lr=0.1):
+    return gx.sgd(lr)
+
+  assert repr(gx.chain(descent(0.2, verbose=True))) == "chain(elsewhere.descent(lr=0.2))"
+  assert descent(verbose=False) == descent()
+  with pytest.raises(TypeError, match="Its arguments are: lr"):
+    descent(quiet=True)
 
 
 def test_named_may_return_a_transform_of_optax():

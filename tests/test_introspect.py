@@ -47,6 +47,18 @@ def test_with_a_state_schedules_are_read_at_its_count():
   assert float(gx.hyperparameters(transform, state)["learning_rate"]) == pytest.approx(0.7)
 
 
+def test_the_numbers_of_a_tuple_have_their_own_addresses():
+  @gx.named
+  def both(steps=(0.1, 0.2), names=("a", None)):
+    return gx.chain(gx.scale(steps[0]), gx.trace(steps[1]))
+
+  inside = gx.chain(both(), gx.scale(1.0))
+  assert gx.hyperparameters(inside) == {"both.steps.0": 0.1, "both.steps.1": 0.2, "scale.step_size": 1.0}
+  assert gx.replace(both(), {"steps.1": 0.5}) == both(steps=(0.1, 0.5))
+  with pytest.raises(ValueError, match=r"`both\(steps\[1\]=...\)` must be in \[0, 1\], got 2.0"):
+    gx.replace(both(), {"steps.1": 2.0})
+
+
 def test_replace_takes_globs():
   changed = gx.replace(TWO, {"*learning_rate": 3e-4, "tail.*": 7.0})
   values = gx.hyperparameters(changed)

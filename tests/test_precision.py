@@ -104,3 +104,22 @@ def test_the_count_saturates():
   updates, state = transform.update(params, state, params)
   assert state["count"] == np.iinfo(np.int32).max
   assert np.all(np.isfinite(updates))
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.999, 0.9999, 0.1, 0.0])
+@pytest.mark.parametrize("make", [gx.moving_average, lambda decay: gx.moving_average(jnp.float32(decay))])
+def test_the_average_of_a_constant_is_that_constant_in_float32(decay, make):
+  average, constant = make(decay), jnp.float32(1 / 3)
+  state = average.init(constant)
+  state = {**state, "moving_average": {"moment": constant}}
+  for _ in range(20):
+    got, state = average.update(constant, state)
+  np.testing.assert_allclose(got, constant, rtol=3e-7)
+
+
+def test_without_memory_a_small_update_after_a_large_one_is_kept():
+  average = gx.moving_average(0.0)
+  state = average.init(jnp.float32(0))
+  for update in (1e10, 1e-3):
+    got, state = average.update(jnp.float32(update), state)
+  assert got == jnp.float32(1e-3)

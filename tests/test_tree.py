@@ -35,6 +35,15 @@ def test_the_global_norm_is_that_of_all_elements_in_a_row(t):
 
 @settings(max_examples=50, deadline=None)
 @given(trees)
+def test_sums_and_products_are_those_of_all_elements_in_a_row(t):
+  row = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(t)] or [np.zeros(0)]).astype(np.float64)
+  assert_allclose(tree.absolute_sum(t), np.sum(np.abs(row)), rtol=1e-5)
+  assert_allclose(tree.squared_norm(t), row @ row, rtol=1e-5)
+  assert_allclose(tree.vdot(t, tree.scaled(jnp.float32(-2.0), t)), -2 * row @ row, rtol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(trees)
 def test_applying_updates_adds_leaf_by_leaf_and_keeps_the_tree(t):
   total = gx.apply_updates(t, t)
   assert jax.tree.structure(total) == jax.tree.structure(t)

@@ -1,7 +1,7 @@
 """Optimizers: each a named expression that ends in a learning rate."""
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
-from gradxform.optimizers._adam_kin import adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
+from gradxform.optimizers._adam_kin import acprop, adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
@@ -14,7 +14,9 @@ from gradxform.optimizers._lookback import (
   optimistic_gradient_descent,
   simplified_ademamix,
 )
+from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
 from gradxform.optimizers._matrix import muon
+from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
   "centered_rmsprop",
   "rmsprop",
   # Adam and its kin
+  "acprop",
   "adabelief",
   "adam",
   "adamax",
@@ -56,6 +59,17 @@ __all__ = [
   "fromage",
   "lamb",
   "lars",
+  # reckoned from the start
+  "cocob",
+  "dadapt_adamw",
+  "dog",
+  "dowg",
+  "madgrad",
+  "prodigy",
+  # steps by the value of the objective
+  "momo",
+  "momo_adam",
+  "polyak_sgd",
   # matrices as matrices
   "muon",
   # less memory than the parameters

@@ -7,6 +7,7 @@ from gradxform.transforms import (
   bias_correction,
   moving_average,
   root,
+  scale_by_acprop,
   scale_by_adamax,
   scale_by_adopt,
   scale_by_belief,
@@ -71,6 +72,36 @@ def adabelief(
   authors' code has one eps for both, and RAdam's rectification unless told otherwise.
   """
   return chain(scale_by_belief(b1, b2, eps, eps_root), scale_by_learning_rate(learning_rate))
+
+
+@named
+def acprop(
+  learning_rate: Hyperparameter,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  eps: Hyperparameter = 1e-16,
+  eps_root: Hyperparameter = 1e-16,
+  weight_decay: Hyperparameter = 0.0,
+):
+  """ACProp: the gradient over AdaBelief's divisor, which comes one step late.
+
+      u = g / (√(s / (1 − b2ᵗ⁻¹)) + eps), at first g;   p ← p − a · (u + λ · p)
+      s ← b2 · s + (1 − b2) · (g − m)² + eps_root;   m ← b1 · m + (1 − b1) · g
+
+  Args:
+    learning_rate: the step a, which multiplies the decay too.
+    b1: decay of the first moment.
+    b2: decay of the second moment.
+    eps: outside the root.
+    eps_root: added to s at every step.
+    weight_decay: λ.
+
+  Source: Zhuang et al. 2021, Algorithm 1, https://arxiv.org/abs/2110.05454;
+  ``optax.contrib.acprop``.
+  """
+  direction = chain(scale_by_acprop(b1, b2, eps, eps_root), add_decayed_weights(weight_decay))
+  return chain(direction, scale_by_learning_rate(learning_rate))
 
 
 @named

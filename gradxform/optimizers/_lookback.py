@@ -54,7 +54,8 @@ def optimistic_adam_v2(
     eps: outside the root.
 
   Source: Daskalakis et al. 2018, Algorithm 1, https://arxiv.org/abs/1711.00141, which has Adam's
-  direction: `scale_by_adam` in the place of `scale_by_nadam`; `optax.optimistic_adam_v2`.
+  direction: `scale_by_adam` in the place of `scale_by_nadam`; `optax.optimistic_adam_v2`. The
+  deprecated `optax.optimistic_adam`, of rate a and optimism o, is that of rate 1 with α = a, β = o.
   """
   direction = chain(scale_by_nadam(b1, b2, eps), scale_by_optimistic_gradient(alpha, beta))
   return chain(direction, scale_by_learning_rate(learning_rate))

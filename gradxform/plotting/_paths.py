@@ -142,8 +142,6 @@ def paths_of(
   drawn: Sequence[np.ndarray],
   box: np.ndarray,
   notes: Sequence[Sequence[str]],
-  *,
-  same: str = "same path as",
 ) -> list[Path]:
   """Paths in a window.
 
@@ -151,10 +149,9 @@ def paths_of(
     trajectories: whose names and styles they have.
     drawn: what is drawn of each, ``[steps + 1, 2]``.
     box: the window of that, ``[2, 2]``.
-    notes: what is to be said of each; that it runs as another does is added.
-    same: the words for that.
+    notes: what is to be said of each; that it cannot be told from another is added.
   """
-  twins = _twins([f"{same} {t.name}" for t in trajectories], drawn, box)
+  twins = _twins([f"looks like {t.name}" for t in trajectories], drawn, box)
   seen = [visible(points, box) for points in drawn]
   heights = _heights([vertices for vertices, _, _ in seen], box)
   each = zip(trajectories, styles_of(trajectories), heights, notes, twins, seen, strict=True)

@@ -117,7 +117,7 @@ def surface(
   behind = [shown.hides(points, elevation, azimuth) for points, _ in traced]
   marks = marks_of(several, box)
   handles = [*legend_handles(paths), *marks, *_behind_handle(behind)]
-  scale = "" if shown.power == 1.0 else f"  ·  heights ∝ (f − least f)^{shown.power:.2g}"
+  scale = "" if shown.power == 1.0 else f"  ·  heights ∝\u00a0(f\u00a0−\u00a0least\u00a0f)^{shown.power:.2g}"
   axes = _axes(title or objective.name, about(several) + scale, shown, legend_size(h.get_label() for h in handles))
   axes.view_init(elevation, azimuth)
   _draw_surface(axes, shown)

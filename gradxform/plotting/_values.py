@@ -47,7 +47,7 @@ def values(trajectories: Trajectories, *, title: str = "") -> Figure:
   notes = [
     exit_notes(points, limits, "the picture") + divergence_notes(t) for t, points in zip(several, drawn, strict=True)
   ]
-  paths = [_rescaled(path, scale) for path in paths_of(several, drawn, limits, notes, same="same values as")]
+  paths = [_rescaled(path, scale) for path in paths_of(several, drawn, limits, notes)]
   height = max(_HEIGHT, legend_size(path.label for path in paths)[1] + 0.4)
   figure = picture(title or objective.name, about(several), height)
   axes = figure.subplots()

@@ -19,6 +19,7 @@ _LAST = 4  # pairs of a fast ending
 _EQUAL = 0.2  # relative spread of the gains of the last steps, up to which they count as the same
 _SLACK = 100.0  # rounding comes and goes: times the floor, what is no way back from it
 _MOST_SLACK = 1e6
+_FASTEST = 0.01  # rate, below which steps that gain unequally are no linear convergence
 _LITTLE = 0.01  # change of the logarithm of the error over half a path, which counts as none
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -191,6 +192,8 @@ def _slow_ending(logs: np.ndarray, *, finished: bool) -> tuple[str, float, float
       return "diverging", 1.0, float(np.exp(np.polyfit(steps, highest[start:end], 1)[0]))
   (slope, _), linear, *_ = np.polyfit(steps, tail, 1, full=True)
   _, power, *_ = np.polyfit(np.log(steps + 1), tail, 1, full=True)
+  if slope < np.log(_FASTEST) and not _are_equal(np.diff(tail)):
+    return "superlinear", np.nan, np.nan
   if tail[0] - tail[-1] < _LITTLE:
     kind = "stalled"
   else:

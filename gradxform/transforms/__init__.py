@@ -1,6 +1,7 @@
 """Primitives, one file for each family, and the cores of the adaptive optimizers."""
 
 from gradxform.transforms._adam_kin import (
+  scale_by_acprop,
   scale_by_adopt,
   scale_by_belief,
   scale_by_novograd,
@@ -20,6 +21,7 @@ from gradxform.transforms._adaptive import (
   scale_by_rss,
   scale_by_stddev,
 )
+from gradxform.transforms._betting import scale_by_cocob
 from gradxform.transforms._clipping import (
   adaptive_grad_clip,
   clip,
@@ -35,9 +37,12 @@ from gradxform.transforms._curvature import (
   precondition_by_hessian,
   precondition_by_hessian_diagonal,
 )
+from gradxform.transforms._d_adaptation import scale_by_dadapt, scale_by_prodigy
 from gradxform.transforms._decay import add_decayed_weights
+from gradxform.transforms._distance import scale_by_distance_over_gradients, scale_by_dog, scale_by_dowg
 from gradxform.transforms._factored import factored_moving_average, scale_by_factored_rms
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
+from gradxform.transforms._iterates import average_iterates
 from gradxform.transforms._layerwise import (
   centralize,
   normalize,
@@ -66,30 +71,39 @@ from gradxform.transforms._moments import (
   scale_by_momentum,
   trace,
 )
+from gradxform.transforms._momo import scale_by_momo, scale_by_momo_adam
 from gradxform.transforms._noise import add_noise
 from gradxform.transforms._pointwise import (
   absolute,
   add_constant,
   at_least,
+  begin_with,
+  cube_root,
   root,
   scale,
+  scale_by_count,
   scale_by_learning_rate,
   set_to_zero,
   sign,
   square,
 )
+from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._quasi_newton import scale_by_bfgs, scale_by_lbfgs
 from gradxform.transforms._reductions import sum_of_squares
 from gradxform.transforms._rprop import scale_by_rprop
 from gradxform.transforms._sm3 import covered_sum, scale_by_sm3
+from gradxform.transforms._start import displacement, scale_by_madgrad
 
 __all__ = [
   # functions of each element
   "absolute",
   "add_constant",
   "at_least",
+  "begin_with",
+  "cube_root",
   "root",
   "scale",
+  "scale_by_count",
   "scale_by_learning_rate",
   "set_to_zero",
   "sign",
@@ -129,6 +143,8 @@ __all__ = [
   "scale_by_param_block_norm",
   "scale_by_param_block_rms",
   "scale_by_trust_ratio",
+  # what is kept of the way
+  "average_iterates",
   # matrices
   "newton_schulz",
   "orthogonalize",
@@ -137,7 +153,21 @@ __all__ = [
   "add_noise",
   "keep_params_nonnegative",
   "zero_nans",
+  # what is reckoned from the start
+  "displacement",
+  "scale_by_cocob",
+  "scale_by_dadapt",
+  "scale_by_distance_over_gradients",
+  "scale_by_dog",
+  "scale_by_dowg",
+  "scale_by_madgrad",
+  "scale_by_prodigy",
+  # steps as long as the value of the objective promises
+  "scale_by_momo",
+  "scale_by_momo_adam",
+  "scale_by_polyak",
   # cores of the adaptive optimizers
+  "scale_by_acprop",
   "scale_by_adadelta",
   "scale_by_adam",
   "scale_by_adamax",

@@ -13,8 +13,14 @@ from gradxform.transforms._moments import (
   scale_by_momentum,
   trace,
 )
-from gradxform.transforms._pointwise import add_constant, at_least, root, scale, square
+from gradxform.transforms._pointwise import add_constant, at_least, begin_with, root, scale, square
 from gradxform.transforms._reductions import sum_of_squares
+
+
+def surprise(b2: Hyperparameter, eps: Hyperparameter, eps_root: Hyperparameter):
+  """How far gradients are from their average, the shared m: AdaBelief's divisor."""
+  distance = chain(subtract(identity(), shared("m")), square(), scale(after(lambda b: 1 - b, b2)))
+  return chain(distance, add_constant(eps_root), trace(b2), bias_correction(b2), root(eps))
 
 
 @named
@@ -37,9 +43,34 @@ def scale_by_belief(
 
   Source: Zhuang et al. 2020, Algorithm 2, https://arxiv.org/abs/2010.07468; `optax.scale_by_belief`.
   """
-  surprise = chain(subtract(identity(), shared("m")), square(), scale(after(lambda b: 1 - b, b2)))
-  second = chain(surprise, add_constant(eps_root), trace(b2), bias_correction(b2), root(eps))
-  return share(divide(chain(shared("m"), bias_correction(b1)), by=second), m=scale_by_momentum(b1))
+  first = chain(shared("m"), bias_correction(b1))
+  return share(divide(first, by=surprise(b2, eps, eps_root)), m=scale_by_momentum(b1))
+
+
+@named
+def scale_by_acprop(
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  eps: Hyperparameter = 1e-16,
+  eps_root: Hyperparameter = 1e-16,
+):
+  """Divides the gradient by AdaBelief's divisor of the step before: the core of ACProp.
+
+      u = g / (√(s / (1 − b2ᵗ⁻¹)) + eps), at first g / (1 + eps)
+      s ← b2 · s + (1 − b2) · (g − m)² + eps_root;   m ← b1 · m + (1 − b1) · g
+
+  Args:
+    b1: decay of the first moment, in [0, 1).
+    b2: decay of the second moment, in [0, 1).
+    eps: outside the root; at least 0.
+    eps_root: added to s at every step, so that it accumulates; at least 0.
+
+  Source: Zhuang et al. 2021, Algorithm 1, https://arxiv.org/abs/2110.05454, and the authors' code;
+  ``optax.contrib.scale_by_acprop``. Unlike AdaBelief it takes m from before the step.
+  """
+  surprise = chain(subtract(identity(), previous(moving_average(b1))), square(), scale(after(lambda b: 1 - b, b2)))
+  before = chain(surprise, add_constant(eps_root), previous(trace(b2)), bias_correction(b2, lead=-1))
+  return divide(identity(), by=chain(before, begin_with(1.0), root(eps)))
 
 
 @named

@@ -1,5 +1,8 @@
 """Bounds on updates: element by element, array by array, all together."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -126,19 +129,25 @@ def adaptive_grad_clip(clipping: Hyperparameter, eps: Hyperparameter = 1e-3):
   Source: Brock et al. 2021, equation 3, https://arxiv.org/abs/2102.06171; `optax.adaptive_grad_clip`,
   which refuses arrays of more than five axes.
   """
+  return clip_by_units(clipping, eps, _axes_of_units)
+
+
+def clip_by_units(clipping: Hyperparameter, eps: Hyperparameter, axes_of: Callable[[Any], Any]):
+  """`adaptive_grad_clip` with units along these axes of an array."""
   check_positive("adaptive_grad_clip", clipping=clipping)
   check_not_negative("adaptive_grad_clip", eps=eps)
 
+  def norms(x):
+    return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axes_of(x), keepdims=True))
+
   def rule(u, *, param, clipping, eps):
-    limit, own = clipping * jnp.maximum(_unit_norms(param), eps), _unit_norms(u)
+    limit, own = clipping * jnp.maximum(norms(param), eps), norms(u)
     return jnp.where(own < limit, u, u * (limit / jnp.where(own == 0, 1, own)))
 
   return per_array("adaptive_grad_clip", rule, clipping=clipping, eps=eps)
 
 
-def _unit_norms(x):
-  """The norm of each unit, with the number of axes of the array."""
-  axes = tuple(range(x.ndim - 1)) if x.ndim > 3 else (0,)
+def _axes_of_units(x):
   if sum(length != 1 for length in x.shape) < 2:
-    axes = tuple(range(x.ndim))
-  return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axes, keepdims=True))
+    return tuple(range(x.ndim))
+  return tuple(range(x.ndim - 1)) if x.ndim > 3 else (0,)

@@ -12,7 +12,7 @@ from gradxform.rules import elementwise
 from gradxform.tree import sqrt
 
 
-def _weight(decay: Any, t: jax.Array) -> jax.Array:
+def gathered_weight(decay: Any, t: jax.Array) -> jax.Array:
   """1 − decayᵗ without cancellation: the logarithm in float64 where the decay is a number."""
   if not is_number(decay):
     decay = jnp.asarray(decay, t.dtype)
@@ -52,7 +52,9 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   Args:
     decay: b in [0, 1), that of the average.
     power: 1 for an average, ½ for one whose root was already taken; greater than 0.
-    lead: 1 to take the factor of the next step, as Nadam does for its first moment, else 0.
+    lead: 1 to take the factor of the next step, as Nadam does for its first moment; −1 for that of
+      the step before, as ACProp does for a `previous` average (at the first step it is the
+      first's); else 0.
 
   State: none; for a schedule ``correction``, the factor 1 − Πb, a scalar.
 
@@ -60,10 +62,11 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   """
   check_fraction("bias_correction", decay=decay)
   check_positive("bias_correction", power=power)
-  check_integer("bias_correction", minimum=0, maximum=1, lead=lead)
+  check_integer("bias_correction", minimum=-1, maximum=1, lead=lead)
 
   def weight(*, t, decay):
-    return _weight(decay, t.astype(jnp.result_type(float)) + lead)
+    t = jnp.maximum(t - 1, 1) if lead < 0 else t + lead
+    return gathered_weight(decay, t.astype(jnp.result_type(float)))
 
   def divisor(*, weight, power):
     return weight if is_number(power) and power == 1 else weight**power
@@ -78,14 +81,19 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   def correction(*, correction, decay):
     return _average_of_one(correction, decay)
 
+  def weight_before(*, t, correction):
+    return jnp.where(t == 1, 1, correction)
+
   def weight_ahead(*, correction, next_decay):
     return _average_of_one(correction, next_decay) if lead else correction
 
+  early = {"weight": weight_before} if lead < 0 else {}  # reads the factor before it is updated
+  late = {} if lead < 0 else {"weight": weight_ahead}
   return elementwise(
     "bias_correction",
     rule,
     scalars={"correction": 0.0},
-    once={"correction": correction, "weight": weight_ahead, "divisor": divisor},
+    once={**early, "correction": correction, **late, "divisor": divisor},
     decay=decay,
     next_decay=lambda count: decay(count + 1),
     power=power,

@@ -1,6 +1,6 @@
 """Decay of the parameters."""
 
-from gradxform._checks import check_not_negative
+from gradxform._checks import check_not_negative, is_number
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import elementwise
 
@@ -25,6 +25,8 @@ def add_decayed_weights(weight_decay: Hyperparameter):
   check_not_negative("add_decayed_weights", weight_decay=weight_decay)
 
   def rule(u, *, param, weight_decay):
+    if is_number(weight_decay) and weight_decay == 0:
+      return u  # XLA would read the parameters all the same, lest one be infinite
     return u + weight_decay * param
 
   return elementwise("add_decayed_weights", rule, weight_decay=weight_decay)

@@ -10,7 +10,7 @@ import numpy as np
 from gradxform._checks import check_choice, check_fraction, check_integer, check_less
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import Emitted, whole_tree
-from gradxform.tree import add_and_round, vdot
+from gradxform.tree import add_and_round, scaled, vdot
 
 GUESSES = ("unit", "scaled")
 # `value` is infinite before the first step, which tells `optax.value_and_grad_from_state` to compute it.
@@ -19,10 +19,6 @@ _FIRST = {"step_size": 1.0, "slope": 0.0, "value": Emitted(math.inf), "evaluatio
 
 def _moved(param: Any, step: jax.Array, direction: Any) -> Any:
   return jax.tree.map(lambda p, d: add_and_round(p, step.astype(jnp.real(d).dtype) * d), param, direction)
-
-
-def _scaled(step: jax.Array, direction: Any) -> Any:
-  return jax.tree.map(lambda d: step.astype(jnp.real(d).dtype) * d, direction)
 
 
 def _slope(grad: Any, direction: Any) -> jax.Array:
@@ -95,7 +91,7 @@ def backtracking_line_search(
     step, new, tries = jax.lax.while_loop(go_on, trial, trial((first, value, jnp.zeros((), jnp.int32))))
     found = enough(step, new)
     step, new = jnp.where(found, step, 0), jnp.where(found, new, value)
-    return _scaled(step, updates), step, now, new, evaluations + tries
+    return scaled(step, updates), step, now, new, evaluations + tries
 
   return whole_tree("backtracking_line_search", rule, scalars=_FIRST, decrease=decrease, shrink=shrink)
 
@@ -228,7 +224,7 @@ def zoom_line_search(
       lambda s: ~s.done & (s.tries < max_steps), lambda s: _advance(s, *evaluate(s.trial), conditions), began
     )
     found = end.low
-    return _scaled(found.step, updates), end.grad, found.step, now, found.value, evaluations + end.tries
+    return scaled(found.step, updates), end.grad, found.step, now, found.value, evaluations + end.tries
 
   return whole_tree("zoom_line_search", rule, slots=("grad",), scalars=_FIRST, decrease=decrease, curvature=curvature)
 
@@ -255,6 +251,6 @@ def exact_line_search():
     grad, curved = jax.jvp(jax.grad(value_fn), (param,), (as_param,))
     slope, bend = _slope(grad, updates), _slope(curved, updates)
     step = jnp.where(bend > 0, -slope / jnp.where(bend > 0, bend, 1), 1)
-    return _scaled(step, updates), step.astype(step_size.dtype)
+    return scaled(step, updates), step.astype(step_size.dtype)
 
   return whole_tree("exact_line_search", rule, scalars={"step_size": 1.0})

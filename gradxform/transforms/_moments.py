@@ -13,6 +13,7 @@ from gradxform._checks import (
 )
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
+from gradxform.tree import mixed
 
 
 @named
@@ -36,7 +37,7 @@ def moving_average(decay: Hyperparameter, *, initial: Hyperparameter = 0.0):
   check_number("moving_average", initial=initial)
 
   def rule(u, moment, *, decay):
-    moment = decay * moment + (1 - decay) * u
+    moment = mixed(moment, u, decay)
     return moment, moment
 
   return elementwise("moving_average", rule, slots={"moment": initial}, is_filter=True, decay=decay)
@@ -202,7 +203,7 @@ def average_from_first(decay: Hyperparameter):
   check_fraction("average_from_first", decay=decay)
 
   def rule(u, moment, *, t, decay):
-    moment = jnp.where(t == 1, u, decay * moment + (1 - decay) * u)
+    moment = jnp.where(t == 1, u, mixed(moment, u, decay))
     return moment, moment
 
   return elementwise("average_from_first", rule, slots=("moment",), is_filter=True, decay=decay)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from gradxform._checks import check_not_negative, check_number, check_real, is_normal
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
-from gradxform.tree import sqrt
+from gradxform.tree import cbrt, sqrt
 
 
 @named
@@ -21,6 +21,45 @@ def scale(step_size: Hyperparameter):
   """
   check_number("scale", step_size=step_size)
   return elementwise("scale", lambda u, *, step_size: step_size * u, step_size=step_size)
+
+
+@named
+def scale_by_count(power: Hyperparameter = 0.5):
+  """Multiplies by a power of the number of the step.
+
+      u ← tᵏ · u,   t = 1 at the first update
+
+  Args:
+    power: k, any finite number.
+
+  Source: the weights of dual averaging, such as those of Defazio & Jelassi 2021, MADGRAD,
+  https://arxiv.org/abs/2101.11075.
+  """
+  check_number("scale_by_count", power=power)
+
+  def factor(*, t, power):
+    return jnp.asarray(t, jnp.result_type(float)) ** power
+
+  return elementwise("scale_by_count", lambda u, *, factor: factor * u, once={"factor": factor}, power=power)
+
+
+@named
+def begin_with(value: Hyperparameter):
+  """Replaces the first updates by a number.
+
+      u ← c at the first step, u after it
+
+  Args:
+    value: the number c; any finite one.
+
+  Source: the divisor of ACProp's first step, Zhuang et al. 2021, https://arxiv.org/abs/2110.05454.
+  """
+  check_number("begin_with", value=value)
+
+  def rule(u, *, t, value):
+    return jnp.where(t == 1, jnp.asarray(value, u.dtype), u)
+
+  return elementwise("begin_with", rule, value=value)
 
 
 @named
@@ -131,6 +170,31 @@ def root(eps: Hyperparameter = 0.0, eps_root: Hyperparameter = 0.0):
 
   positive = is_normal(eps) or is_normal(eps_root)
   return elementwise("root", rule, positive=positive, eps=eps, eps_root=eps_root)
+
+
+@named
+def cube_root(eps: Hyperparameter = 0.0):
+  """Takes the cube root, with a constant outside it.
+
+      u ← ∛u + eps
+
+  Its derivative is taken as 0 where the root is 0, as that of `root`.
+
+  Args:
+    eps: added to the root; at least 0.
+
+  Raises:
+    TypeError: for complex updates.
+
+  Source: the divisor of Defazio & Jelassi 2021, MADGRAD, https://arxiv.org/abs/2101.11075.
+  """
+  check_not_negative("cube_root", eps=eps)
+
+  def rule(u, *, eps):
+    check_real("cube_root", u)
+    return cbrt(u) + eps
+
+  return elementwise("cube_root", rule, eps=eps)
 
 
 @named

@@ -1,6 +1,7 @@
-"""Wrappers: transforms of other transforms, ours or Optax's."""
+"""Wrappers: transforms made of any transform, ours or Optax's."""
 
 from gradxform.wrappers._complex import split_real_and_imaginary
+from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._select import route_matrices
 
 __all__ = [
@@ -8,4 +9,6 @@ __all__ = [
   "route_matrices",
   # kinds of leaves
   "split_real_and_imaginary",
+  # how far to go along
+  "mechanize",
 ]

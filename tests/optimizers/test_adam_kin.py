@@ -7,7 +7,7 @@ import pytest
 
 import gradxform as gx
 
-KIN = [gx.adabelief, gx.adamaxw, gx.adopt, gx.laprop, gx.novograd, gx.radam, gx.yogi]
+KIN = [gx.acprop, gx.adabelief, gx.adamaxw, gx.adopt, gx.laprop, gx.novograd, gx.radam, gx.yogi]
 
 
 def updates_of(optimizer, gradients, param):
@@ -66,3 +66,10 @@ def test_the_first_step_of_novograd_has_the_length_of_the_learning_rate():
   gradient = jnp.asarray([[3.0, 0.0], [0.0, -4.0]])
   (update,) = updates_of(gx.novograd(0.1), [gradient], jnp.zeros((2, 2)))
   np.testing.assert_allclose(update, -0.1 * gradient / 5, rtol=1e-5)
+
+
+def test_the_divisor_of_acprop_comes_one_step_late():
+  gradients = [jnp.asarray(g) for g in (2.0, 2.0, 3.0)]
+  got = updates_of(gx.acprop(1.0, b1=0.5, b2=0.5, eps=0.0, eps_root=0.0), gradients, jnp.asarray(0.0))
+  # m before the steps: 0, 1, 1½; s after them: ½ · 2², ½ · 2 + ½ · 1²
+  np.testing.assert_allclose(got, [-2.0, -2.0 / np.sqrt(2.0 / 0.5), -3.0 / np.sqrt(1.5 / 0.75)], rtol=1e-6)

@@ -81,7 +81,7 @@ def test_a_path_that_leaves_and_diverges_is_cut_off_and_said_so():
 
 def test_two_paths_that_coincide_are_both_seen_and_said_to_be_the_same():
   figure = level_sets([path(SPIRAL), path(SPIRAL, optimizer=gx.adam(0.1))])
-  assert legend_texts(figure)[1] == "adam same path as sgd"
+  assert legend_texts(figure)[1] == "adam looks like sgd"
   lower, upper = (lines_of(figure)[name] for name in ("sgd", "adam"))
   assert lower.get_zorder() < upper.get_zorder()
   assert lower.get_linewidth() > upper.get_linewidth()

@@ -97,15 +97,15 @@ def test_a_path_that_another_hides_is_said_to_be_the_same():
   points = np.array([[1, 1], [0.5, 0.5], [0.2, 0.1]])
   assert twins(path(points), path(points + 1e-4, name="b"), path(points, name="c")) == [
     [],
-    ["same path as sgd"],
-    ["same path as sgd"],
+    ["looks like sgd"],
+    ["looks like sgd"],
   ]
   assert twins(path(points), path(points + [[0, 0], [0.1, 0], [0, 0]])) == [[], []]
 
 
 def test_a_path_that_goes_on_is_the_same_up_to_the_others_end():
   points = np.array([[1, 1], [0.5, 0.5], [0.2, 0.1]])
-  assert twins(path(points[:2]), path(points)) == [[], ["same path as sgd up to step 1"]]
+  assert twins(path(points[:2]), path(points)) == [[], ["looks like sgd up to step 1"]]
 
 
 def test_shorter_paths_lie_above_longer_ones_and_are_finer():

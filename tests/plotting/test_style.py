@@ -129,7 +129,7 @@ print([name for name in ("matplotlib.pyplot", "IPython", "tkinter") if name in s
 
 
 def test_an_entry_of_a_legend_is_a_name_and_indented_notes_in_short_lines():
-  text = entry("sgd", ["leaves the window at step 3", "same path as a very long name of an optimizer"])
+  text = entry("sgd", ["leaves the window at step 3", "looks like a very long name of an optimizer"])
   lines = text.split("\n")
   assert lines[:2] == ["sgd", "  leaves the window at step 3"]
   assert max(map(len, lines)) <= 31

@@ -98,7 +98,7 @@ def test_the_sight_of_a_point_ends_at_the_surface():
 
 def test_the_heights_of_a_ravine_are_on_a_scale_that_is_named():
   subtitle = surface(path([[-1.2, 1], [1, 1]], objective=objectives.rosenbrock())).texts[1].get_text()
-  assert "heights ∝ (f − least f)^0." in subtitle
+  assert "heights ∝ (f − least f)^0." in subtitle.replace("\u00a0", " ")
   assert "heights" not in surface(path(SPIRAL)).texts[1].get_text()
 
 

@@ -68,7 +68,7 @@ def test_a_path_that_diverges_is_cut_off_and_said_so():
 
 def test_equal_values_are_said_to_be_the_same():
   figure = values([run([2, 1, 0.5]), run([2, 1, 0.5], optimizer=gx.adam(0.1))])
-  assert legend_texts(figure)[1] == "adam same values as sgd"
+  assert legend_texts(figure)[1] == "adam looks like sgd"
 
 
 def test_each_step_has_a_mark_unless_there_are_very_many():

@@ -22,6 +22,7 @@ def factors(transform, steps):
 def test_by_hand():
   np.testing.assert_allclose(factors(gx.bias_correction(0.5), 3), [0.5, 0.75, 0.875], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.5, lead=1), 2), [0.75, 0.875], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(0.5, lead=-1), 3), [0.5, 0.5, 0.75], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.75, power=0.5), 1), [0.5], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.0), 2), [1.0, 1.0])
 
@@ -32,6 +33,7 @@ def test_a_schedule_multiplies_its_decays():
   wanted = 1 - np.cumprod(decays)
   np.testing.assert_allclose(factors(gx.bias_correction(schedule), 3), wanted[:3], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(schedule, lead=1), 3), wanted[1:], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(schedule, lead=-1), 4), [1.0, *wanted[:3]], rtol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)

@@ -17,6 +17,7 @@ BY_HAND = [
   (gx.sign(), [1.0, -1.0, 0.0]),
   (gx.at_least(-0.125), [3.0, -0.125, 0.0]),
   (gx.chain(gx.square(), gx.root()), [3.0, 0.25, 0.0]),
+  (gx.cube_root(1.0), [np.cbrt(3.0) + 1, 1 - np.cbrt(0.25), 1.0]),
   (gx.chain(gx.square(), gx.root(1.0)), [4.0, 1.25, 1.0]),
   (gx.chain(gx.square(), gx.root(0.5, 16.0)), [5.5, np.sqrt(16.0625) + 0.5, 4.5]),
 ]
@@ -45,10 +46,28 @@ def test_nan_and_infinity_are_passed_on():
     np.testing.assert_array_equal(transform.update(u, transform.init(u))[0], wanted)
 
 
-def test_the_derivative_of_the_root_at_zero_is_zero():
-  transform = gx.chain(gx.square(), gx.root())
+@pytest.mark.parametrize(
+  ("transform", "wanted"),
+  [(gx.chain(gx.square(), gx.root()), [1.0, -1.0, 0.0]), (gx.cube_root(), [9 ** (-1 / 3) / 3, 16 ** (1 / 3) / 3, 0.0])],
+)
+def test_the_derivative_of_the_root_at_zero_is_zero(transform, wanted):
   slope = jax.grad(lambda u: jnp.sum(transform.update(u, transform.init(u))[0]))(U)
-  np.testing.assert_allclose(slope, [1.0, -1.0, 0.0], rtol=1e-6)
+  np.testing.assert_allclose(slope, wanted, rtol=1e-6)
+
+
+def test_there_is_no_one_cube_root_of_a_complex_number():
+  with pytest.raises(TypeError, match="`cube_root` is not defined for complex updates"):
+    gx.cube_root().update(jnp.ones(1, complex), gx.cube_root().init(jnp.ones(1, complex)))
+
+
+def test_what_depends_on_the_count_by_hand():
+  weighed, begun = gx.scale_by_count(0.5), gx.begin_with(7.0)
+  states, got = [weighed.init(U), begun.init(U)], []
+  for _ in range(3):
+    a, states[0] = weighed.update(U, states[0])
+    b, states[1] = begun.update(U, states[1])
+    got.append((a[0] / 3, b[1]))
+  np.testing.assert_allclose(got, [(1, 7), (np.sqrt(2), -0.25), (np.sqrt(3), -0.25)], rtol=1e-6)
 
 
 def test_zero_is_zero_even_of_nan():

@@ -1,0 +1,1 @@
+"""Other libraries' namespaces, with their names, signatures, defaults and numbers, as expressions of ours."""

@@ -1,0 +1,30 @@
+"""`optax.transforms`: ours where we have it, with Optax's signatures and numbers; the rest is Optax's own."""
+
+from typing import Any
+
+from optax import transforms as _optax
+
+from gradxform.compat.optax._drop_in import names_of
+from gradxform.compat.optax._filters import ema, trace
+from gradxform.compat.optax._plain import (
+  adaptive_grad_clip,
+  add_decayed_weights,
+  chain,
+  clip,
+  clip_by_block_rms,
+  clip_by_global_norm,
+  keep_params_nonnegative,
+  named_chain,
+)
+
+__all__ = [
+  "adaptive_grad_clip", "add_decayed_weights", "chain", "clip", "clip_by_block_rms", "clip_by_global_norm", "ema",
+  "keep_params_nonnegative", "named_chain", "trace",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+  return getattr(_optax, name)
+
+
+__dir__ = names_of(globals(), _optax)
