@@ -59,6 +59,7 @@ DEMO_LEARNING_RATES = {
   "radam": 3e-3,
   "sgd": 0.3,
   "simplified_ademamix": 3e-6,
+  "sm3": 0.1,
   "yogi": 1e-2,
 }
 

@@ -234,9 +234,9 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """One number for the array, an array for each of a number of steps, or means along some of its axes."""
+  """One number for the array, an array for each of some steps, means along some axes, or slices along each."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
-  return shape in ((), (*shape[:1], *parameter)) or means
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means
 
 
 @every
@@ -292,15 +292,24 @@ STOP_AT_NAN = {
   "steepest_descent",
   "zoom_line_search",
 }
-IGNORE_THEIR_INPUT = {"begin_with", "displacement", "hessian_diagonal", "hutchinson_diagonal", "rectify", "zero_nans"}
-# They see the whole tree for the noise alone, or to choose leaves.
-KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices"}
+IGNORE_THEIR_INPUT = {
+  "begin_with",
+  "displacement",
+  "hessian_diagonal",
+  "hutchinson_diagonal",
+  "rectify",
+  "set_to_zero",
+  "zero_nans",
+}
+# They see the whole tree for the noise alone, or to make another tree of it.
+KEEP_LEAVES_APART = {"add_noise", "muon", "noisy_sgd", "route_matrices", "split_real_and_imaginary"}
 SPREAD_A_STEP_LATER = {"dadapt_adamw", "scale_by_dadapt"}  # the step is of the estimate from before it
 NEED_AN_ORDER = {
   "additive_average",
   "at_least",
   "clip",
   "clip_by_count",
+  "covered_sum",
   "factored_moving_average",
   "keep_params_nonnegative",
   "running_max",

@@ -5,7 +5,7 @@ from gradxform.optimizers._adam_kin import acprop, adabelief, adamaxw, adopt, la
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
-from gradxform.optimizers._factored import adafactor
+from gradxform.optimizers._factored import adafactor, sm3
 from gradxform.optimizers._layerwise import fromage, lamb, lars
 from gradxform.optimizers._lookback import (
   adan,
@@ -74,6 +74,7 @@ __all__ = [
   "muon",
   # less memory than the parameters
   "adafactor",
+  "sm3",
   # second order and line searches
   "bfgs",
   "damped_newton",

@@ -7,7 +7,9 @@ from gradxform.transforms import (
   clip_by_block_rms,
   scale,
   scale_by_factored_rms,
+  scale_by_learning_rate,
   scale_by_param_block_rms,
+  scale_by_sm3,
 )
 
 
@@ -43,3 +45,21 @@ def adafactor(
   )
   step = chain(scale(learning_rate), scale_by_param_block_rms())
   return chain(direction, step, add_decayed_weights(weight_decay_rate), scale(-1.0))
+
+
+@named
+def sm3(learning_rate: Hyperparameter, *, momentum: Hyperparameter = 0.9):
+  """SM3: Adagrad with one number for each row and column in the place of one for each element.
+
+      m ← μ · m + (1 − μ) · g / √(v + 1e-8);   p ← p − a · m
+
+  where v bounds the sum of g² (see `covered_sum`).
+
+  Args:
+    learning_rate: the step a.
+    momentum: μ in [0, 1), the decay of m.
+
+  Source: Anil et al. 2019, SM3-II, https://arxiv.org/abs/1901.11150; `optax.sm3`, which fails on
+  numbers.
+  """
+  return chain(scale_by_sm3(momentum), scale_by_learning_rate(learning_rate))

@@ -90,6 +90,7 @@ _STYLES = {
   "fromage": Style("#B8860B", "X", DOTTED),
   "lamb": Style("#4169A8", "P", DASHED),
   "lars": Style("#87A3D0", "^", DASHED),
+  "sm3": Style("#8FBC5A", "v", DASHED),
   "muon": Style("#8B0000", "s", MIXED),
   "adafactor": Style("#556B2F", "D", DOTTED),
   "rprop": Style("#7FA650", "<"),

@@ -9,6 +9,7 @@ from gradxform.transforms._adam_kin import (
   scale_by_yogi,
 )
 from gradxform.transforms._adaptive import (
+  ema,
   nesterov_moment,
   scale_by_adadelta,
   scale_by_adam,
@@ -44,6 +45,7 @@ from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
 from gradxform.transforms._iterates import average_iterates
 from gradxform.transforms._layerwise import (
   centralize,
+  normalize,
   normalize_by_update_norm,
   scale_by_param_block_norm,
   scale_by_param_block_rms,
@@ -59,6 +61,7 @@ from gradxform.transforms._lookback import (
 from gradxform.transforms._matrix import matrix_norm, newton_schulz, orthogonalize, scale_by_muon, scale_by_shape
 from gradxform.transforms._moments import (
   additive_average,
+  apply_every,
   average_from_first,
   decayed_max,
   difference,
@@ -80,6 +83,7 @@ from gradxform.transforms._pointwise import (
   scale,
   scale_by_count,
   scale_by_learning_rate,
+  set_to_zero,
   sign,
   square,
 )
@@ -87,6 +91,7 @@ from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._quasi_newton import scale_by_bfgs, scale_by_lbfgs
 from gradxform.transforms._reductions import sum_of_squares
 from gradxform.transforms._rprop import scale_by_rprop
+from gradxform.transforms._sm3 import covered_sum, scale_by_sm3
 from gradxform.transforms._start import displacement, scale_by_madgrad
 
 __all__ = [
@@ -100,6 +105,7 @@ __all__ = [
   "scale",
   "scale_by_count",
   "scale_by_learning_rate",
+  "set_to_zero",
   "sign",
   "square",
   # what an array comes down to
@@ -107,9 +113,12 @@ __all__ = [
   "sum_of_squares",
   # filters
   "additive_average",
+  "apply_every",
   "average_from_first",
+  "covered_sum",
   "decayed_max",
   "difference",
+  "ema",
   "factored_moving_average",
   "moving_average",
   "nesterov_moment",
@@ -129,6 +138,7 @@ __all__ = [
   "clip_by_global_norm",
   # norms and means of arrays
   "centralize",
+  "normalize",
   "normalize_by_update_norm",
   "scale_by_param_block_norm",
   "scale_by_param_block_rms",
@@ -177,6 +187,7 @@ __all__ = [
   "scale_by_rprop",
   "scale_by_rss",
   "scale_by_simplified_ademamix",
+  "scale_by_sm3",
   "scale_by_stddev",
   "scale_by_yogi",
   # curvature

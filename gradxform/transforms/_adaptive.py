@@ -110,6 +110,21 @@ def scale_by_adam(
 
 
 @named
+def ema(decay: Hyperparameter):
+  """Replaces the update by its moving average, corrected for its start at zero.
+
+      m ← b · m + (1 − b) · u;   u ← m / (1 − bᵗ)
+
+  Args:
+    decay: b in [0, 1).
+
+  Source: the first moment of Adam, https://arxiv.org/abs/1412.6980; `optax.ema`, which without its
+  correction is `moving_average`.
+  """
+  return chain(moving_average(decay), bias_correction(decay))
+
+
+@named
 def nesterov_moment(decay: Hyperparameter):
   """Replaces the update by its corrected moving average, one step ahead, as Nesterov's momentum.
 

@@ -113,6 +113,17 @@ def normalize_by_update_norm(scale_factor: Hyperparameter = 1.0, eps: Hyperparam
 
 
 @named
+def normalize():
+  """Scales all updates together to the global norm 1; zeros stay.
+
+      u ← u / ‖u‖,   ‖u‖ over all leaves
+
+  Source: ``optax.contrib.normalize``, which makes NaN of zeros.
+  """
+  return normalize_by_update_norm(eps=0.0)
+
+
+@named
 def centralize():
   """Subtracts from each slice along the first axis its mean; vectors and scalars stay.
 

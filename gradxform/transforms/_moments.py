@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from gradxform._checks import (
   check_fraction,
+  check_integer,
   check_not_negative,
   check_number,
   check_real,
@@ -103,6 +104,30 @@ def running_sum(initial: Hyperparameter = 0.0):
     return total, total
 
   return elementwise("running_sum", rule, slots={"total": initial}, is_filter=True)
+
+
+@named
+def apply_every(k: int = 1):
+  """Emits the sum of the last k updates at every k-th, and 0 at those between.
+
+      s ← s + u;   u ← s and s ← 0 at every k-th update, else u ← 0
+
+  What comes before or after it in a chain advances at every update.
+
+  Args:
+    k: the number of updates, at least 1.
+
+  State: ``total``, the sum s, like the parameters.
+
+  Source: `optax.apply_every`.
+  """
+  check_integer("apply_every", minimum=1, k=k)
+
+  def rule(u, total, *, count):
+    total = jnp.where(count % k == 0, 0, total) + u
+    return jnp.where(count % k == k - 1, total, 0), total
+
+  return elementwise("apply_every", rule, slots=("total",))
 
 
 @named

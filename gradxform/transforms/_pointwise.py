@@ -82,6 +82,17 @@ def scale_by_learning_rate(learning_rate: Hyperparameter):
 
 
 @named
+def set_to_zero():
+  """Puts 0 in the place of every element.
+
+      u ← 0
+
+  Source: `optax.set_to_zero`.
+  """
+  return elementwise("set_to_zero", jnp.zeros_like)
+
+
+@named
 def square():
   """Squares each element; of a complex one, its absolute value.
 

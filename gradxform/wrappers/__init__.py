@@ -1,5 +1,6 @@
 """Wrappers: transforms made of any transform, ours or Optax's."""
 
+from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._select import route_matrices
 
@@ -8,4 +9,6 @@ __all__ = [
   "route_matrices",
   # how far to go along
   "mechanize",
+  # kinds of leaves
+  "split_real_and_imaginary",
 ]

@@ -75,3 +75,9 @@ def test_parameters_stop_at_zero():
 def test_the_parameters_are_asked_for(make):
   with pytest.raises(ValueError, match="needs the parameters"):
     make().update(UPDATES, make().init(PARAMS))
+
+
+def test_normalized_updates_have_the_global_norm_one_and_zeros_stay():
+  np.testing.assert_allclose(gx.tree.global_norm(once(gx.normalize())), 1.0, rtol=1e-6)
+  zeros = {name: jnp.zeros_like(leaf) for name, leaf in UPDATES.items()}
+  np.testing.assert_array_equal(once(gx.normalize(), zeros)["b"], [0.0, 0.0])

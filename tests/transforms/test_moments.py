@@ -55,3 +55,13 @@ def test_a_difference_begins_with_nothing_and_keeps_the_last_update():
     got.append(out)
   np.testing.assert_allclose(got, [[0.0, 0.0], [-3.0, 8.0]])
   np.testing.assert_array_equal(state["difference"]["last"], STREAM[-1])
+
+
+def test_every_kth_update_is_the_sum_since_the_one_before():
+  transform, state, got = gx.apply_every(3), gx.apply_every(3).init(jnp.zeros(())), []
+  for u in (1.0, 2.0, 3.0, 10.0, 20.0, 30.0):
+    update, state = transform.update(jnp.asarray(u), state)
+    got.append(float(update))
+  assert got == [0, 0, 6, 0, 0, 60]
+  with pytest.raises(ValueError, match=r"`apply_every\(k=...\)` must be at least 1, got 0"):
+    gx.apply_every(0)

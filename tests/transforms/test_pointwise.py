@@ -68,3 +68,8 @@ def test_what_depends_on_the_count_by_hand():
     b, states[1] = begun.update(U, states[1])
     got.append((a[0] / 3, b[1]))
   np.testing.assert_allclose(got, [(1, 7), (np.sqrt(2), -0.25), (np.sqrt(3), -0.25)], rtol=1e-6)
+
+
+def test_zero_is_zero_even_of_nan():
+  transform, u = gx.set_to_zero(), jnp.asarray([1.0, jnp.nan, -jnp.inf])
+  np.testing.assert_array_equal(transform.update(u, transform.init(u))[0], [0.0, 0.0, 0.0])
