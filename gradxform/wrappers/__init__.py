@@ -7,8 +7,8 @@ from gradxform.wrappers._select import route_matrices
 __all__ = [
   # which leaves
   "route_matrices",
-  # kinds of leaves
-  "split_real_and_imaginary",
   # how far to go along
   "mechanize",
+  # kinds of leaves
+  "split_real_and_imaginary",
 ]

@@ -9,9 +9,12 @@
 torch itself is not imported. The parameters, torch's first argument, go to `init`. The flags that
 choose how torch runs a step (``foreach``, ``fused``, ``capturable``, ``differentiable``) change no
 number: they are taken, and dropped. Every number may be a schedule, which is read as torch's
-`LambdaLR` sets it. A ``weight_decay`` or ``momentum`` of 0 is left out of the expression. Of complex
-parameters torch treats real and imaginary parts as two real numbers: so does
-`optax.contrib.split_real_and_imaginary` around an optimizer from here.
+`LambdaLR` sets it. A ``weight_decay`` or ``momentum`` of 0 is left out of the expression. One update
+of `lbfgs` is one iteration. Of complex parameters torch treats real and imaginary parts as two real
+numbers: so does `optax.contrib.split_real_and_imaginary` around an optimizer from here.
+
+Beside torch's fifteen there are the parts of which two are made: `lbfgs_directions`, `strong_wolfe`,
+`matrices_only`.
 """
 
 from gradxform.compat.torch._adam import adam, adamax, adamw, nadam, radam, sparseadam

@@ -129,7 +129,7 @@ def muon(
 
   Source: ``torch.optim.Muon``; Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; Liu et
   al. 2025, https://arxiv.org/abs/2502.16982. torch takes the norm in bfloat16 too, here it is that of
-  the updates as they are; equal within the precision of bfloat16. `gradxform.muon` has Optax's numbers.
+  the updates as they are; equal within the precision of bfloat16. `gradxform.scale_by_muon` has Optax's momentum.
   """
   check_flag("muon", nesterov=nesterov)
   check_length("muon", 3, ns_coefficients=ns_coefficients)
