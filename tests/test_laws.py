@@ -31,13 +31,7 @@ from gradxform.parts import Scope
 every = pytest.mark.parametrize("name", EXPORTED)
 every_with_numbers = pytest.mark.parametrize("name", [n for n in EXPORTED if jax.tree.leaves(example(n))])
 
-PRECISIONS = [
-  ("float32", "float32"),
-  ("bfloat16", "float32"),
-  ("float32", "bfloat16"),
-  ("bfloat16", "bfloat16"),
-  ("float16", "float16"),
-]
+PRECISIONS = [("bfloat16", "float32"), ("float32", "bfloat16"), ("float16", "float16")]
 
 
 @every
@@ -64,6 +58,7 @@ def test_compiled_equals_eager(name, strict):
   state = transform.init(params)
   for index, wanted in enumerate(compiled):
     updates, state = update(transform, grads_like(params, index), state, params)
+    assert signature_of(updates) == signature_of(wanted) == signature_of(params)
     chex.assert_trees_all_close(updates, wanted, rtol=2e-6, atol=1e-6)
   chex.assert_trees_all_close(state, last, rtol=2e-6, atol=1e-6)
 
@@ -90,7 +85,7 @@ def test_odd_trees_pass_through(name, params):
 
 
 @every
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_zero_gradients_stay_finite(name, dtype):
   transform, params = example(name), params_like(dtype)
   state = transform.init(params)
