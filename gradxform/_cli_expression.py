@@ -31,7 +31,7 @@ class Language:
     kind: what a name stands for, such as ``objective``.
     example: an expression.
     factories: the functions that may be called, by name. A name alone is a call without arguments.
-    nested: whether arguments may be calls and strings too, not numbers alone.
+    nested: whether arguments may be calls, strings and tuples too, not numbers alone.
     completion: for a function's name and its arguments by name, further arguments, which the text
       leaves out; a `ValueError` from it refuses the arguments.
   """
@@ -48,8 +48,8 @@ def read(text: str, language: Language) -> Any:
   """What an expression makes, such as ``adam(0.1, b1=0.8)`` or ``chain(clip(1.0), sgd)``.
 
   Args:
-    text: names of functions, with arguments that are numbers, strings, ``True``, ``False``, ``None``
-      and, in a nested language, such expressions.
+    text: names of functions, with arguments that are numbers, ``True``, ``False``, ``None`` and, in a
+      nested language, strings, tuples and such expressions.
     language: the functions.
 
   Raises:
@@ -190,9 +190,11 @@ class _Reader:
         return float(word)  # as `repr` prints it
       case ast.Constant(str() as value) if self.language.nested:
         return value
+      case ast.Tuple(items) if self.language.nested:
+        return tuple(map(self._value, items))
       case ast.Call() | ast.Name() | ast.Attribute() if self.language.nested:
         return self.made(node)
-    wanted = "a number, a string, True, False, None or an expression" if self.language.nested else "a number or None"
+    wanted = "a number, a string, a tuple, True, False, None or an expression" if self.language.nested else "a number or None"
     self.refuse(f"{self._source(node)} cannot be an argument: that is {wanted}.")
 
   def _source(self, node: ast.expr) -> str:

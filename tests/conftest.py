@@ -23,7 +23,7 @@ def strict():
     yield
 
 
-TESTS_BETWEEN = 400  # each compiled program maps memory, of which a process may have 65,530 pieces
+TESTS_BETWEEN = 150  # each compiled program maps memory, of which a process may have 65,530 pieces
 _ended = itertools.count(1)
 
 

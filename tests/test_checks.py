@@ -24,7 +24,7 @@ WRONG_ARGUMENTS = [
   (lambda: gx.trace(1.1), ValueError, r"`trace\(decay=...\)` must be in \[0, 1\], got 1.1"),
   (lambda: gx.clip(0.0), ValueError, r"`clip\(max_delta=...\)` must be greater than 0, got 0.0"),
   (lambda: gx.root(-1e-8), ValueError, r"`root\(eps=...\)` must be finite and at least 0, got -1e-08"),
-  (lambda: gx.bias_correction(0.9, lead=2), ValueError, r"`bias_correction\(lead=...\)` must be from 0 to 1, got 2"),
+  (lambda: gx.bias_correction(0.9, lead=2), ValueError, r"`bias_correction\(lead=...\)` must be from -1 to 1, got 2"),
   (lambda: gx.bias_correction(0.9, lead=0.5), TypeError, r"must be a Python integer, got 0.5"),
   # the outer call's words
   (lambda: gx.adam(-1e-3), ValueError, r"^`adam\(learning_rate=...\)` must be finite and at least 0, got -0.001.$"),
