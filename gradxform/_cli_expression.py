@@ -194,7 +194,8 @@ class _Reader:
         return tuple(map(self._value, items))
       case ast.Call() | ast.Name() | ast.Attribute() if self.language.nested:
         return self.made(node)
-    wanted = "a number, a string, a tuple, True, False, None or an expression" if self.language.nested else "a number or None"
+    several = "a number, a string, a tuple, True, False, None or an expression"
+    wanted = several if self.language.nested else "a number or None"
     self.refuse(f"{self._source(node)} cannot be an argument: that is {wanted}.")
 
   def _source(self, node: ast.expr) -> str:
