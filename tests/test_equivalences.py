@@ -1,9 +1,11 @@
 """Pairs of expressions that must agree."""
 
 import chex
+import jax
+import jax.numpy as jnp
 import optax
 import pytest
-from examples import params_like, run
+from examples import grads_like, params_like, run
 
 import gradxform as gx
 
@@ -49,6 +51,16 @@ SAME_NUMBERS = {
   "adamw without decay is adam": (gx.adamw(1e-3, weight_decay=0.0), gx.adam(1e-3)),
   "adam without a first moment is nadam without one": (gx.adam(1e-3, b1=0.0), gx.nadam(1e-3, b1=0.0)),
   "lion with one decay is signum": (gx.lion(0.1, b1=0.9, b2=0.9, weight_decay=0.0), gx.signum(0.1, beta=0.9)),
+  "ademamix without its slow average is adam": (gx.ademamix(1e-3, alpha=0.0), gx.adam(1e-3)),
+  "laprop without momentum is adam without a first moment": (
+    gx.laprop(1e-3, b1=0.0, eps=1e-8),
+    gx.adam(1e-3, b1=0.0),
+  ),
+  "adamaxw without decay is adamax": (gx.adamaxw(1e-3, weight_decay=0.0), gx.adamax(1e-3)),
+  "adan that does not look ahead is adam": (
+    gx.chain(gx.scale_by_adam(0.98, 0.99, 1e-8), gx.scale_by_learning_rate(1e-3)),
+    gx.chain(gx.scale_by_adan(0.98, 0.0, 0.99, 1e-8), gx.scale_by_learning_rate(1e-3)),
+  ),
   "grafting onto oneself": (gx.graft(B, magnitude=B), B),
   "a scheduled correction of a constant decay": (
     gx.chain(B, gx.bias_correction(optax.constant_schedule(0.9))),
@@ -110,3 +122,68 @@ def test_a_checkpoint_survives_a_clip_put_in_front():
   _, state = run(gx.adam(1e-3), params)
   updates, _ = gx.chain(gx.clip_by_global_norm(1e9), gx.adam(1e-3)).update(params, state, params)
   chex.assert_trees_all_close(updates, gx.adam(1e-3).update(params, state, params)[0], rtol=1e-6)
+
+
+ON_VECTORS = {
+  "sm3 without momentum is adagrad from zero": (
+    gx.sm3(0.1, momentum=0.0),
+    gx.chain(gx.divide(gx.identity(), by=gx.chain(gx.square(), gx.running_sum(), gx.root(eps_root=1e-8))), gx.sgd(0.1)),
+  ),
+  "a factored average is an average": (
+    gx.chain(gx.square(), gx.factored_moving_average(0.9)),
+    gx.chain(gx.square(), gx.moving_average(0.9)),
+  ),
+}
+
+
+@pytest.mark.parametrize("pair", ON_VECTORS)
+def test_both_give_the_same_updates_of_vectors(pair):
+  left, right = ON_VECTORS[pair]
+  params = {"a": jnp.ones(5), "b": jnp.zeros(3)}
+  chex.assert_trees_all_close(run(left, params)[0], run(right, params)[0], rtol=1e-5, atol=1e-7)
+
+
+INVARIANT = {
+  "adam": gx.adam(1e-3, eps=0.0),
+  "nadam": gx.nadam(1e-3, eps=0.0),
+  "adamax": gx.adamax(1e-3, eps=0.0),
+  "adabelief": gx.adabelief(1e-3, eps=0.0, eps_root=0.0),
+  "adan": gx.adan(1e-3, eps=0.0),
+  "adagrad": gx.adagrad(1e-3, initial_accumulator_value=0.0, eps=0.0),
+  "lion": gx.lion(1e-3, weight_decay=0.0),
+  "sign_sgd": gx.sign_sgd(1e-3),
+  "rprop": gx.rprop(1e-3),
+  "adopt": gx.adopt(1e-3),
+}
+
+
+@pytest.mark.parametrize("name", INVARIANT)
+def test_the_size_of_all_gradients_does_not_matter(name):
+  params, transform = params_like(), INVARIANT[name]
+  states, update = [transform.init(params)] * 2, jax.jit(transform.update)
+  for step in range(3):
+    grads = grads_like(params, step)
+    small, states[0] = update(grads, states[0], params)
+    large, states[1] = update(jax.tree.map(lambda g: 1024 * g, grads), states[1], params)
+    chex.assert_trees_all_close(large, small, rtol=1e-6)
+
+
+FIRST = {
+  "adam": (gx.adam(1.0, eps=0.0), 1.0),
+  "adagrad": (gx.adagrad(1.0, initial_accumulator_value=0.0, eps=0.0), 1.0),
+  "laprop": (gx.laprop(1.0, eps=0.0), 1.0),
+  "rprop": (gx.rprop(1.0), 1.0),
+  "rmsprop": (gx.rmsprop(1.0, decay=0.9, eps=0.0), 0.1**-0.5),
+  "adabelief": (gx.adabelief(1.0, b1=0.9, eps=0.0, eps_root=0.0), 1 / 0.9),
+  "adopt": (gx.adopt(1.0), 0.0),
+  "radam": (gx.radam(1.0, eps=0.0), 1.0),
+  "nadam": (gx.nadam(1.0, b1=0.9, eps=0.0), 1 + 0.9 / 1.9),
+  "adadelta": (gx.adadelta(1.0, rho=0.9, eps=1e-6), (1e-6 / (0.1 + 1e-6)) ** 0.5),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_step_along_a_gradient_of_one(name, float64):
+  transform, length = FIRST[name]
+  one = jnp.ones(())
+  assert -transform.update(one, transform.init(one), one)[0] == pytest.approx(length, rel=1e-12)
