@@ -24,6 +24,7 @@ SLOW_IN_THE_VALLEY = {
   "real": {"cocob", "optimistic_gradient_descent", "sign_sgd"},
   "complex": {
     "adadelta",
+    "adafactor",
     "dog",
     "dowg",
     "fromage",
