@@ -434,8 +434,8 @@ def trees():
   return [
     {"x": normal(3)},
     {"w": normal(4, 3), "b": normal(4)},
-    [normal(2, 2, 2), normal(), normal(5, 1)],
-    {"a": {"b": normal(1), "c": normal(7)}, "d": normal(0), "none": None},
+    [normal(2, 2, 2), normal()],
+    {"d": normal(0), "none": None},
     (normal(6, 5),),
   ]
 
@@ -478,8 +478,8 @@ def test_the_numbers_are_optaxs(row, float64):
   if "scale_by_muon" in row:
     params = [params[1]["w"], params[4]]  # matrices alone
   begin = int(row.startswith(WITHOUT_ZEROS_AT_FIRST))
-  mine = jax.jit(trajectory, static_argnums=0)(ours, params, begin)
-  reference = jax.jit(trajectory, static_argnums=0)(theirs, params, begin)
+  compiled = jax.jit(trajectory, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+  mine, reference = compiled(ours, params, begin), compiled(theirs, params, begin)
   assert jax.tree.structure(mine) == jax.tree.structure(reference)
   for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(reference), strict=True):
     assert a.dtype == b.dtype == jnp.float64
