@@ -48,9 +48,9 @@ def race(argv: list[str], prog: str) -> int:
     The exit code.
   """
   import rich  # noqa: F401  all that is needed is imported before the work begins
-  import tqdm  # noqa: F401
+  import tqdm  # noqa: F401  likewise
 
-  import gradxform.plotting  # noqa: F401
+  import gradxform.plotting  # noqa: F401  likewise
 
   options = parse(argv, prog)
   options.output.mkdir(parents=True, exist_ok=True)

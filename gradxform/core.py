@@ -75,7 +75,7 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
     return self.part.scope
 
   # Optax has them as the fields of a tuple; here they are methods.
-  def init(self, params: Params) -> State:  # pyright: ignore[reportIncompatibleVariableOverride]
+  def init(self, params: Params) -> State:  # pyright: ignore[reportIncompatibleVariableOverride]  a method
     """Makes the state for these parameters.
 
     Args:
@@ -93,7 +93,7 @@ class Transform(Expression, optax.GradientTransformationExtraArgs):
     state, _ = self._root.init([Like.of(leaf) for leaf in leaves], treedef)
     return {"count": jnp.zeros((), np.int32), **state}
 
-  def update(  # pyright: ignore[reportIncompatibleVariableOverride]
+  def update(  # pyright: ignore[reportIncompatibleVariableOverride]  a method
     self, updates: Updates, state: State, params: Params | None = None, **extra: Any
   ) -> tuple[Updates, State]:
     """Transforms the updates, and advances the state.
