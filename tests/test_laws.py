@@ -319,6 +319,7 @@ KEEP_LEAVES_APART = {
   "add_noise",
   "adamuon",
   "adjustable",
+  "as_matrices",
   "came",
   "every",
   "freeze",

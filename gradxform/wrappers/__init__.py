@@ -11,10 +11,11 @@ from gradxform.wrappers._every import every, scale_by_sophia
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
+from gradxform.wrappers._matrices import as_matrices, route_matrices
 from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._monitor import monitor
 from gradxform.wrappers._primal import generalised_primal_averaging, schedule_free
-from gradxform.wrappers._select import freeze, masked, partition, route_matrices, scaled, train_only
+from gradxform.wrappers._select import freeze, masked, partition, scaled, train_only
 from gradxform.wrappers._sharpness import adaptive_sharpness_aware, gradient_at, sharpness_aware
 
 __all__ = [
@@ -22,8 +23,8 @@ __all__ = [
   "freeze", "masked", "partition", "route_matrices", "scaled", "train_only",
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
-  # in which basis, in which direction
-  "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
+  # in which shape, in which basis, in which direction
+  "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
   # cores around a transform of one's choice
   "scale_by_galore", "scale_by_soap", "scale_by_sophia",
   # how far to go along
