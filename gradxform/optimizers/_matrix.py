@@ -53,10 +53,8 @@ def muon(
   has matrices alone, another momentum and the transposed factor; another rate for all else, other
   coefficients or factors are `route_matrices` of other transforms.
   """
-  own = chain(scale_by_muon(ns_steps=ns_steps, beta=beta, eps=eps), scale_by_shape(), add_decayed_weights(weight_decay))
   others = nadamw(learning_rate, b1=adam_b1, b2=adam_b2, eps=eps, weight_decay=adam_weight_decay)
-  own = chain(own, scale_by_learning_rate(learning_rate))
-  return route_matrices(own, others=others, matrix_view=matrix_view)
+  return _of_kernels(scale_by_muon("jordan", ns_steps, beta, eps), learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -86,8 +84,8 @@ def normuon(
   Source: Li et al. 2025, https://arxiv.org/abs/2510.05491, as in the authors' code, whose neurons are rows:
   ``scale_by_normuon(lines="columns")`` and ``scale_by_shape("rows_by_columns")`` are for such matrices.
   """
-  core = chain(scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2), scale_by_shape())
-  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
+  core = scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2)
+  return _of_kernels(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -127,6 +125,11 @@ def of_matrices(
   own = chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
   rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
   return route_matrices(own, others=rest, matrix_view=matrix_view)
+
+
+def _of_kernels(core: Any, *rest: Any):
+  """One of matrices that are multiplied from the left, where steps should change the outputs equally."""
+  return of_matrices(chain(core, scale_by_shape()), *rest)
 
 
 @named
