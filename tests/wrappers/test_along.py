@@ -1,5 +1,6 @@
 """Products along axes, against NumPy."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -9,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 
 def normal(*shape):
-  return RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
+  return jnp.asarray(RNG.normal(size=shape) + 1j * RNG.normal(size=shape))
 
 
 def test_each_axis_has_its_matrix_or_none(float64):
