@@ -100,6 +100,7 @@ _STYLES = {
   "muon": Style("#8B0000", "s", MIXED),
   "normuon": Style("#B23A48", "D", DASHED),
   "adamuon": Style("#D1495B", "o", DOTTED),
+  "shampoo": Style("#3E7C17", "X", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
   "galore": Style("#B0306A", "^", DOTTED),
   "adafactor": Style("#556B2F", "D", DOTTED),

@@ -91,6 +91,7 @@ from gradxform.transforms._pointwise import (
   set_to_zero,
   sign,
   square,
+  stop_after,
 )
 from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._privacy import differentially_private_aggregate
@@ -115,6 +116,7 @@ __all__ = [
   "set_to_zero",
   "sign",
   "square",
+  "stop_after",
   # what an array comes down to
   "matrix_norm",
   "mean_of_squares",

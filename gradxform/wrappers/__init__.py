@@ -16,6 +16,7 @@ from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._monitor import monitor
 from gradxform.wrappers._primal import generalised_primal_averaging, schedule_free
 from gradxform.wrappers._select import freeze, masked, partition, scaled, train_only
+from gradxform.wrappers._shampoo import precondition_by_factors, scale_by_shampoo
 from gradxform.wrappers._sharpness import adaptive_sharpness_aware, gradient_at, sharpness_aware
 
 __all__ = [
@@ -24,9 +25,9 @@ __all__ = [
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
   # in which shape, in which basis, in which direction
-  "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
+  "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious", "precondition_by_factors",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_soap", "scale_by_sophia",
+  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
   # how far to go along
   "mechanize",
   # where the gradient is taken
