@@ -328,6 +328,7 @@ KEEP_LEAVES_APART = {
   "gradient_at",
   "in_eigenbasis",
   "in_low_rank",
+  "kron",
   "masked",
   "monitor",
   "muon",
@@ -338,6 +339,7 @@ KEEP_LEAVES_APART = {
   "route_matrices",
   "scale_by_galore",
   "scale_by_shampoo",
+  "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
   "scaled",
@@ -346,6 +348,7 @@ KEEP_LEAVES_APART = {
   "sophia",
   "split_real_and_imaginary",
   "train_only",
+  "whiten",
 }
 SPREAD_A_STEP_LATER = {"dadapt_adamw", "scale_by_dadapt"}  # the step is of the estimate from before it
 NEED_AN_ORDER = {

@@ -7,6 +7,7 @@ from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, 
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, sophia, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
 from gradxform.optimizers._factored import adafactor, came, sm3
+from gradxform.optimizers._kron import kron
 from gradxform.optimizers._layerwise import fromage, lamb, lars
 from gradxform.optimizers._lookback import (
   adan,
@@ -82,6 +83,7 @@ __all__ = [
   "polyak_sgd",
   # matrices as matrices
   "adamuon",
+  "kron",
   "muon",
   "normuon",
   "shampoo",

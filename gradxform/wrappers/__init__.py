@@ -9,6 +9,7 @@ from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
 from gradxform.wrappers._every import every, scale_by_sophia
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
+from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
 from gradxform.wrappers._matrices import as_matrices, route_matrices
@@ -28,6 +29,8 @@ __all__ = [
   "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious", "precondition_by_factors",
   # cores around a transform of one's choice
   "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
+  # factors of whole trees that are renewed now and then
+  "scale_by_kron", "whiten",
   # how far to go along
   "mechanize",
   # where the gradient is taken
