@@ -320,6 +320,7 @@ KEEP_LEAVES_APART = {
   "adamuon",
   "adjustable",
   "came",
+  "dion",
   "every",
   "freeze",
   "galore",

@@ -101,6 +101,7 @@ _STYLES = {
   "normuon": Style("#B23A48", "D", DASHED),
   "adamuon": Style("#D1495B", "o", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
+  "dion": Style("#1F6F5C", "X", DASHED),
   "galore": Style("#B0306A", "^", DOTTED),
   "adafactor": Style("#556B2F", "D", DOTTED),
   "came": Style("#9A6B00", "o", MIXED),
