@@ -322,6 +322,7 @@ KEEP_LEAVES_APART = {
   "adjustable",
   "as_matrices",
   "came",
+  "dion",
   "every",
   "freeze",
   "galore",

@@ -17,6 +17,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
+from gradxform.optimizers._low_rank import dion
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._preconditioned import shampoo
@@ -83,6 +84,7 @@ __all__ = [
   "polyak_sgd",
   # matrices as matrices
   "adamuon",
+  "dion",
   "kron",
   "muon",
   "normuon",
