@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gradxform._checks import check_choice, check_fraction, check_integer, check_transform, rejected
+from gradxform._checks import check_fraction, check_integer, check_transform, rejected
 from gradxform.combinators import chain, divide
 from gradxform.compounds import Chain, Compound, FanOut
 from gradxform.core import Hyperparameter, is_hole, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
 from gradxform.stacks import in_stacks
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
-from gradxform.tree import cast, promoted
+from gradxform.tree import cast
+from gradxform.wrappers._along import square_along, times_along
 from gradxform.wrappers._complex import Split
 from gradxform.wrappers._pace import Paced
 from gradxform.wrappers._when import when
@@ -27,18 +28,19 @@ FACTORS, BASIS = ("factors",), ("basis",)
 class Eigenbasis(Paced):
   """A part that gets each array in the eigenbases of the averages of its squares, one for each axis."""
 
-  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int, axes: str):
+  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int, axes: int | None):
     super().__init__(inner)
     self.average, self.update_every, self.max_dim, self.axes = average, update_every, max_dim, axes
     self.slots = (FACTORS, BASIS, *self.slots)
 
   def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
     """For each axis a value made of the shape of its factor, or a hole where it keeps its own basis."""
-    count = len(shape) - 2 if self.axes == "matrix" else 0  # the axes that count matrices
+    stacked = 0 if self.axes is None else max(len(shape) - self.axes, 0)
     turns = len(shape) > 1 and 0 not in shape
 
     def of_axis(axis: int, n: int) -> Any:
-      return value((*shape[:count], n, n)) if turns and axis >= count and 1 < n <= self.max_dim else optax.MaskedNode()
+      has_basis = turns and axis >= stacked and 1 < n <= self.max_dim
+      return value((*shape[:stacked], n, n)) if has_basis else optax.MaskedNode()
 
     return tuple(of_axis(axis, n) for axis, n in enumerate(shape))
 
@@ -85,9 +87,9 @@ class Eigenbasis(Paced):
     def averaged(axis: int, factor: Any) -> Any:
       if is_hole(factor):
         return factor
-      lines = _lines(u, axis, factor)
-      squared = lines @ lines.mT.conj()
-      return self.average.apply(cast(squared, factor.dtype), (factor,), values, Here(None, {}, {}))[0]
+      stacked = factor.ndim - 2
+      squared = cast(square_along(u, axis - stacked, stacked=stacked), factor.dtype)
+      return self.average.apply(squared, (factor,), values, Here(None, {}, {}))[0]
 
     return tuple(averaged(axis, factor) for axis, factor in enumerate(factors))
 
@@ -143,19 +145,9 @@ class Eigenbasis(Paced):
 
 
 def _along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:
-  """The array multiplied along each axis by the matrix of that axis, where there is one."""
-  for axis, matrix in enumerate(matrices):
-    if not is_hole(matrix):
-      dtype, count = promoted(x.dtype, matrix.dtype), matrix.ndim - 2
-      product = matrix.astype(dtype) @ _lines(x.astype(dtype), axis, matrix)
-      x = jnp.moveaxis(product.reshape(jnp.moveaxis(x, axis, count).shape), count, axis)
-  return x
-
-
-def _lines(x: jax.Array, axis: int, matrix: Any) -> jax.Array:
-  """The array, or each of those that the first axes count, as a matrix whose columns go along the axis."""
-  moved = jnp.moveaxis(x, axis, matrix.ndim - 2)
-  return moved.reshape(*matrix.shape[:-1], -1)
+  """The array multiplied along each axis by the matrix of that axis, or of each of its matrices, where there is one."""
+  stacked = max((matrix.ndim - 2 for matrix in matrices if not is_hole(matrix)), default=0)
+  return times_along(x, matrices[stacked:], stacked=stacked)
 
 
 def _in_stacks(function: Callable[..., Any], *trees: Any) -> Any:
@@ -201,7 +193,7 @@ def _hindrance(part: Part) -> str | None:
 
 @named
 def in_eigenbasis(
-  inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000, axes: str = "all"
+  inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000, axes: int | None = None
 ):
   """Lets a transform see each matrix in the eigenbases of the averages of u uᴴ and uᴴ u: SOAP's rotation.
 
@@ -211,8 +203,8 @@ def in_eigenbasis(
 
   The bases are those from before the step, so the first call only sets them up: it emits 0, and the
   inner transform, which counts its own steps, begins at the second. An array with more axes has a
-  basis for each of them, unless only its last two are those of matrices, which the others count, each
-  with its own pair of bases. Vectors, numbers, and axes of length 1 or above a limit keep their own.
+  basis for each of them, unless only the last ones have: then each index of the others, which count layers
+  or the like, has its own. Vectors, numbers, and axes of length 1 or above a limit keep their own.
   All bases of one size are renewed together, as one stack.
 
   When the bases turn, what the inner transform keeps as a direction, such as a momentum, is turned
@@ -226,10 +218,10 @@ def in_eigenbasis(
     decay: b of the averages, in [0, 1).
     update_every: k, the number of steps for which a basis is kept, at least 1.
     max_dim: the greatest length of an axis that has a basis, at least 1.
-    axes: which axes have one: ``all``, or ``matrix``, the last two, for stacked layers and the like.
+    axes: how many axes, the last ones, have one, at least 1: 2 for stacked matrices. All if not given.
 
   State: ``factors``, for each array a tuple of the averages l, r, …, n×n for an axis of length n, for
-  each matrix where axes count them, and holes where an axis has none; ``basis``, the like of P, Q, …;
+  each index of those that only count, and holes where an axis has none; ``basis``, the like of P, Q, …;
   ``inner``, that of the inner transform with its own ``count``.
 
   Raises:
@@ -238,16 +230,16 @@ def in_eigenbasis(
 
   Source: Vyas et al. 2024, SOAP, Algorithms 3 and 4, https://arxiv.org/abs/2409.11321, and the authors' code,
   which sorts the vectors anew at each refresh, and the second moments with them, has bases of ±1
-  for axes of length 1, and as an option merges axes; ``matrix`` is not theirs.
+  for axes of length 1, and as an option merges axes; ``axes`` is not theirs.
 
   >>> from gradxform import in_eigenbasis, sign
   >>> in_eigenbasis(sign(), 0.9)
-  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000, axes='all')
+  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000, axes=None)
   """
   check_transform("in_eigenbasis", "inner", inner)
   check_fraction("in_eigenbasis", decay=decay)
-  check_integer("in_eigenbasis", minimum=1, update_every=update_every, max_dim=max_dim)
-  check_choice("in_eigenbasis", ("all", "matrix"), axes=axes)
+  counts = {"update_every": update_every, "max_dim": max_dim, "axes": 1 if axes is None else axes}
+  check_integer("in_eigenbasis", minimum=1, **counts)
   part = Chain(stages_of(inner))
   if hindrance := _hindrance(part):
     wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
@@ -270,7 +262,7 @@ def scale_by_soap(
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
   *,
-  axes: str = "all",
+  axes: int | None = None,
 ):
   """Applies Adam to matrices in the eigenbases of the averages of their squares: the core of SOAP.
 
@@ -283,7 +275,7 @@ def scale_by_soap(
     eps: added to the uncorrected root; at least 0.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
-    axes: which axes have one (see `in_eigenbasis`).
+    axes: how many axes, the last ones, have one; all if not given.
 
   State: that of `in_eigenbasis`.
 
