@@ -182,6 +182,7 @@ def soap(
   weight_decay: Hyperparameter = 0.01,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
+  axes: int | None = None,
 ):
   """SOAP: Adam in the eigenbases of Shampoo's preconditioner, which are renewed now and then.
 
@@ -197,6 +198,7 @@ def soap(
     weight_decay: λ, of all parameters, after the step.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one: 2 for stacked matrices. All if not given.
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code, whose updates these
   are for arrays of any number of axes without its options ``merge_dims`` and ``precondition_1d``.
@@ -204,4 +206,4 @@ def soap(
   after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
   core, decay = adam_of_plain_root(b1, b2, eps), add_decayed_weights(weight_decay)
   step = chain(core, after_step, decay, scale_by_learning_rate(learning_rate))
-  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim)
+  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)
