@@ -1,20 +1,24 @@
-"""Gradients divided by roots of their squares along each axis."""
+"""Gradients divided by roots of their squares along each axis, and signs in the bases of these."""
 
 from typing import Any
 
 from gradxform.combinators import add, chain, divide, graft, share, shared
 from gradxform.core import Hyperparameter, named
+from gradxform.optimizers._matrix import _of_matrices
 from gradxform.transforms import (
   add_decayed_weights,
   bias_correction,
   moving_average,
   root,
+  scale,
   scale_by_learning_rate,
   scale_by_momentum,
+  scale_by_shape,
+  sign,
   square,
   stop_after,
 )
-from gradxform.wrappers import precondition_by_factors
+from gradxform.wrappers import average_parameters, precondition_by_factors, scale_by_splus
 
 
 @named
@@ -65,3 +69,44 @@ def shampoo(
     step=divide(shared("momentum"), by=second) if magnitude is None else magnitude,
   )
   return chain(direction, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+@named
+def splus(
+  learning_rate: Hyperparameter = 0.1,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  ema_rate: Hyperparameter = 0.999,
+  weight_decay: Hyperparameter = 1e-2,
+  inverse_every: int = 100,
+  max_dim: int = 10_000,
+  nonstandard_constant: Hyperparameter = 1e-3,
+):
+  """SPlus: the sign of a momentum in the eigenbases of Shampoo's averages, and an average of the parameters.
+
+      p ← p − a · 2 / (rows + columns) · (P · sign(Pᴴ m Q) · Qᴴ + λ · p)   for matrices
+      p ← p − a · c · (sign(m) + λ · p)   for all else
+
+  Gradients are taken at p; `gx.averaged` reads the average, which is what is evaluated.
+
+  Args:
+    learning_rate: the step a; it is the same for matrices of all sizes.
+    b1: decay of the momentum m.
+    b2: decay of the averages of which the bases P and Q are.
+    ema_rate: decay of the average of the parameters.
+    weight_decay: λ, of all parameters.
+    inverse_every: the number of steps for which bases are kept, at least 1.
+    max_dim: the greatest length of an axis that has a basis, at least 1.
+    nonstandard_constant: c.
+
+  Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code, which has the factor c
+  also for matrices with an axis above the limit, and for those that have ``embed`` or ``layernorm`` in
+  their names: `partition` gives them another optimizer. Its average is of the parameters before
+  each step, here it is of those after it.
+  """
+  rest = chain(scale_by_momentum(b1), sign(), add_decayed_weights(weight_decay), scale(nonstandard_constant))
+  core = scale_by_splus(b1, b2, inverse_every, max_dim=max_dim)
+  shaped = chain(core, add_decayed_weights(weight_decay), scale_by_shape("inverse_mean_side"))
+  others = chain(rest, scale_by_learning_rate(learning_rate))
+  return average_parameters(_of_matrices(shaped, learning_rate, 0.0, others), ema_rate)

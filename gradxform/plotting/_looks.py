@@ -102,6 +102,7 @@ _STYLES = {
   "adamuon": Style("#D1495B", "o", DOTTED),
   "shampoo": Style("#3E7C17", "X", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
+  "splus": Style("#6F9A8D", ">", DASHED),
   "galore": Style("#B0306A", "^", DOTTED),
   "adafactor": Style("#556B2F", "D", DOTTED),
   "came": Style("#9A6B00", "o", MIXED),

@@ -17,6 +17,7 @@ from gradxform.wrappers._primal import generalised_primal_averaging, schedule_fr
 from gradxform.wrappers._select import freeze, masked, partition, route_matrices, scaled, train_only
 from gradxform.wrappers._shampoo import precondition_by_factors, scale_by_shampoo
 from gradxform.wrappers._sharpness import adaptive_sharpness_aware, gradient_at, sharpness_aware
+from gradxform.wrappers._splus import in_exact_eigenbasis, scale_by_splus
 
 __all__ = [
   # which leaves
@@ -24,9 +25,9 @@ __all__ = [
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
   # in which basis, in which direction
-  "in_eigenbasis", "in_low_rank", "precondition_by_factors", "anticipate", "cautious",
+  "in_eigenbasis", "in_exact_eigenbasis", "in_low_rank", "precondition_by_factors", "anticipate", "cautious",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
+  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus",
   # how far to go along
   "mechanize",
   # where the gradient is taken

@@ -58,11 +58,15 @@ class Eigenbasis(Paced):
     """A step of the inner part, in the bases from before it; none at the first, which has no bases."""
 
     def go(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      out, new = self.update_inner(_coordinates(flow, bases), kept[1], self._seen_from(step, bases))
-      spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
-      return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
+      return self._inside(flow, bases, kept[1], step)
 
     return when(step.count > 0, go, ([jnp.zeros_like(u) for u in flow], inner))
+
+  def _inside(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:
+    """A step of the inner part, in these bases."""
+    out, new = self.update_inner(_coordinates(flow, bases), inner, self._seen_from(step, bases))
+    spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
+    return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
 
   def _seen_from(self, step: Step, bases: Flow) -> Step:
     """What the inner part may read of the step: trees like the updates, in coordinates."""
@@ -90,15 +94,18 @@ class Eigenbasis(Paced):
     if not jax.tree.leaves(bases):
       return bases, inner
     fixed = jax.lax.stop_gradient(factors)
-    bases = when(step.count == 0, lambda old: jax.tree.map(lambda _, factor: _eigenvectors(factor), old, fixed), bases)
+    bases = when(step.count == 0, lambda old: jax.tree.map(lambda _, factor: eigenvectors(factor), old, fixed), bases)
 
     def renew(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      old = jax.lax.stop_gradient(kept[0])
-      new = jax.tree.map(_power_step, old, fixed)
-      turns = jax.tree.map(lambda to, of: to.mT.conj() @ of, new, old)
-      return new, self._turned(kept[1], turns, flow, step)
+      new = jax.tree.map(_power_step, jax.lax.stop_gradient(kept[0]), fixed)
+      return self._moved(new, kept, flow, step)
 
     return when((step.count > 0) & (step.count % self.update_every == 0), renew, (bases, inner))
+
+  def _moved(self, new: Flow, kept: tuple[Flow, State], flow: Flow, step: Step) -> tuple[Flow, State]:
+    """Other bases, and what the inner part keeps, in these."""
+    turns = jax.tree.map(lambda to, of: to.mT.conj() @ of, new, jax.lax.stop_gradient(kept[0]))
+    return new, self._turned(kept[1], turns, flow, step)
 
   def _turned(self, inner: State, turns: Flow, flow: Flow, step: Step) -> State:
     """The state of the inner part with its directions in another basis; the rest as it is."""
@@ -142,7 +149,7 @@ def _coordinates(leaves: Flow, bases: Flow) -> Flow:
   return [times_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
 
 
-def _eigenvectors(factor: jax.Array) -> jax.Array:
+def eigenvectors(factor: jax.Array) -> jax.Array:
   """Those of the largest eigenvalues first."""
   return jnp.linalg.eigh(factor)[1][:, ::-1]
 
@@ -168,6 +175,20 @@ def _hindrance(part: Part) -> str | None:
   if "param" in part.reads and part.stateful and type(part) not in (Chain, FanOut):
     return "keep the parameters"
   return next(filter(None, (_hindrance(child) for _, child in children)), None)
+
+
+def turning(
+  name: str, kind: type[Eigenbasis], inner: Any, decay: Hyperparameter, update_every: int, max_dim: int
+) -> Part:
+  """The part of a wrapper of this name, if what it is given can turn."""
+  check_transform(name, "inner", inner)
+  check_fraction(name, decay=decay)
+  check_integer(name, minimum=1, update_every=update_every, max_dim=max_dim)
+  part = Chain(stages_of(inner))
+  if hindrance := _hindrance(part):
+    wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
+    raise rejected(ValueError, name, "inner", inner, wanted)
+  return Chain([(name, kind(part, part_of(moving_average(decay)), update_every, max_dim))])
 
 
 @named
@@ -210,15 +231,7 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
   >>> in_eigenbasis(sign(), 0.9)
   in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000)
   """
-  check_transform("in_eigenbasis", "inner", inner)
-  check_fraction("in_eigenbasis", decay=decay)
-  check_integer("in_eigenbasis", minimum=1, update_every=update_every, max_dim=max_dim)
-  part = Chain(stages_of(inner))
-  if hindrance := _hindrance(part):
-    wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
-    raise rejected(ValueError, "in_eigenbasis", "inner", inner, wanted)
-  average = part_of(moving_average(decay))
-  return Chain([("in_eigenbasis", Eigenbasis(part, average, update_every, max_dim))])
+  return turning("in_eigenbasis", Eigenbasis, inner, decay, update_every, max_dim)
 
 
 def adam_of_plain_root(b1: Hyperparameter, b2: Hyperparameter, eps: Hyperparameter):
