@@ -25,6 +25,7 @@ EXAMPLES = {
   "additive_average": gx.additive_average(0.9, initial=0.1),
   "anticipate": gx.anticipate(gx.scale_by_adam()),
   "arctan2": gx.arctan2(gx.trace(0.9), by=gx.chain(gx.absolute(), gx.root(1e-3))),
+  "as_matrices": gx.as_matrices(gx.trace(0.9), {gx.is_matrix: "rows columns -> columns rows"}),
   "average_parameters": gx.average_parameters(gx.momentum(0.1), 0.9),
   "average_from_first": gx.average_from_first(0.9),
   "begin_with": gx.begin_with(0.5),
@@ -102,6 +103,7 @@ WRAPPERS = {
   "adaptive_sharpness_aware": gx.adaptive_sharpness_aware,
   "adjustable": lambda inner: gx.adjustable(gx.chain(gx.scale(1.5), inner)),  # Optax's have nothing to adjust
   "anticipate": gx.anticipate,
+  "as_matrices": lambda inner: gx.as_matrices(inner, {gx.is_matrix: "rows columns -> columns rows"}),
   "average_parameters": lambda inner: gx.average_parameters(inner, 0.9),
   "cautious": gx.cautious,
   "dynamic_loss_scale": lambda inner: gx.dynamic_loss_scale(inner, initial=4.0),

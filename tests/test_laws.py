@@ -320,7 +320,9 @@ KEEP_LEAVES_APART = {
   "add_noise",
   "adamuon",
   "adjustable",
+  "as_matrices",
   "came",
+  "dion",
   "every",
   "freeze",
   "galore",
@@ -328,6 +330,7 @@ KEEP_LEAVES_APART = {
   "in_eigenbasis",
   "in_exact_eigenbasis",
   "in_low_rank",
+  "kron",
   "masked",
   "monitor",
   "muon",
@@ -338,6 +341,7 @@ KEEP_LEAVES_APART = {
   "route_matrices",
   "scale_by_galore",
   "scale_by_shampoo",
+  "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
   "scale_by_splus",
@@ -348,6 +352,7 @@ KEEP_LEAVES_APART = {
   "splus",
   "split_real_and_imaginary",
   "train_only",
+  "whiten",
 }
 SPREAD_A_STEP_LATER = {"dadapt_adamw", "scale_by_dadapt"}  # the step is of the estimate from before it
 NEED_AN_ORDER = {

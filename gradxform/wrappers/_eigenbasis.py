@@ -1,7 +1,7 @@
 """Arrays in the eigenbases of the averages of their squares, in which an inner transform works: SOAP."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -84,7 +84,7 @@ class Eigenbasis(Paced):
     def averaged(axis: int, factor: Any) -> Any:
       if is_hole(factor):
         return factor
-      squared = cast(square_along(u, axis), factor.dtype)
+      squared = cast(square_along(u, axis, stacked=u.ndim - len(factors)), factor.dtype)
       return self.average.apply(squared, (factor,), values, Here(None, {}, {}))[0]
 
     return tuple(averaged(axis, factor) for axis, factor in enumerate(factors))
@@ -151,7 +151,7 @@ def _coordinates(leaves: Flow, bases: Flow) -> Flow:
 
 def eigenvectors(factor: jax.Array) -> jax.Array:
   """Those of the largest eigenvalues first."""
-  return jnp.linalg.eigh(factor)[1][:, ::-1]
+  return jnp.linalg.eigh(factor)[1][..., ::-1]
 
 
 def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
@@ -178,7 +178,7 @@ def _hindrance(part: Part) -> str | None:
 
 
 def turning(
-  name: str, kind: type[Eigenbasis], inner: Any, decay: Hyperparameter, update_every: int, max_dim: int
+  name: str, kind: Callable[..., Eigenbasis], inner: Any, decay: Hyperparameter, update_every: int, max_dim: int
 ) -> Part:
   """The part of a wrapper of this name, if what it is given can turn."""
   check_transform(name, "inner", inner)
