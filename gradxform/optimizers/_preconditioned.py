@@ -3,8 +3,8 @@
 from typing import Any
 
 from gradxform.combinators import add, chain, divide, graft, share, shared
-from gradxform.core import Hyperparameter, named
-from gradxform.optimizers._matrix import _of_matrices
+from gradxform.core import Hyperparameter, Structure, named
+from gradxform.optimizers._matrix import of_matrices
 from gradxform.transforms import (
   add_decayed_weights,
   bias_correction,
@@ -80,13 +80,13 @@ def splus(
   ema_rate: Hyperparameter = 0.999,
   weight_decay: Hyperparameter = 1e-2,
   inverse_every: int = 100,
-  max_dim: int = 10_000,
-  nonstandard_constant: Hyperparameter = 1e-3,
+  others: Any = None,
+  matrix_view: Structure = None,
 ):
   """SPlus: the sign of a momentum in the eigenbases of Shampoo's averages, and an average of the parameters.
 
       p ← p − a · 2 / (rows + columns) · (P · sign(Pᴴ m Q) · Qᴴ + λ · p)   for matrices
-      p ← p − a · c · (sign(m) + λ · p)   for all else
+      p ← p − a · (sign(m) + λ · p) / 1000   for all else
 
   Gradients are taken at p; `gx.averaged` reads the average, which is what is evaluated.
 
@@ -97,16 +97,16 @@ def splus(
     ema_rate: decay of the average of the parameters.
     weight_decay: λ, of all parameters.
     inverse_every: the number of steps for which bases are kept, at least 1.
-    max_dim: the greatest length of an axis that has a basis, at least 1.
-    nonstandard_constant: c.
+    others: the optimizer of all else, the second line if not given.
+    matrix_view: how leaves are seen as matrices, as in `route_matrices`; those with two axes as they are if not given.
 
-  Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code, which has the factor c
-  also for matrices with an axis above the limit, and for those that have ``embed`` or ``layernorm`` in
-  their names: `partition` gives them another optimizer. Its average is of the parameters before
-  each step, here it is of those after it.
+  Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code, which counts among all
+  else matrices with 10,000 or more rows or columns, and those that have ``embed`` or ``layernorm`` in
+  their names: here ``matrix_view={"*embed*": None}`` does. Its average is of the parameters before each
+  step, here it is of those after it.
   """
-  rest = chain(scale_by_momentum(b1), sign(), add_decayed_weights(weight_decay), scale(nonstandard_constant))
-  core = scale_by_splus(b1, b2, inverse_every, max_dim=max_dim)
-  shaped = chain(core, add_decayed_weights(weight_decay), scale_by_shape("inverse_mean_side"))
-  others = chain(rest, scale_by_learning_rate(learning_rate))
-  return average_parameters(_of_matrices(shaped, learning_rate, 0.0, others), ema_rate)
+  signs = chain(scale_by_momentum(b1), sign(), add_decayed_weights(weight_decay), scale(1e-3))
+  core = chain(scale_by_splus(b1, b2, inverse_every), add_decayed_weights(weight_decay))
+  shaped = chain(core, scale_by_shape("inverse_mean_side"))
+  rest = chain(signs, scale_by_learning_rate(learning_rate)) if others is None else others
+  return average_parameters(of_matrices(shaped, learning_rate, 0.0, rest, matrix_view), ema_rate)

@@ -1,26 +1,51 @@
 """Arrays in exact eigenbases of the averages of their squares, from the first step on: SPlus."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from gradxform._checks import check_integer
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
-from gradxform.parts import Flow, Like, State, Step
+from gradxform.parts import Flow, Like, Path, State, Step, get
 from gradxform.transforms import scale_by_momentum, sign
-from gradxform.wrappers._eigenbasis import Eigenbasis, eigenvectors, turning
+from gradxform.wrappers._eigenbasis import BASIS, FACTORS, Eigenbasis, eigenvectors, turning
 from gradxform.wrappers._when import when
 
 
 class ExactEigenbasis(Eigenbasis):
-  """An `Eigenbasis` that begins with the array's own basis, and is decomposed anew, not followed."""
+  """An `Eigenbasis` that begins with the array's own basis, and is decomposed anew, not followed.
+
+  Attributes:
+    axes: how many axes, the last ones, have a basis, one for each index of the others; all if ``None``.
+  """
+
+  def __init__(self, *rest: Any, axes: int | None):
+    super().__init__(*rest)
+    self.axes = axes
+
+  def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
+    if 0 in shape or self.axes is None:
+      return super()._of_axes(shape, value)
+    return super()._of_axes(shape[-self.axes :], value)
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     state, flows_on = super().init(flow, treedef)
-    own = jax.tree.map(lambda basis: jnp.eye(len(basis), dtype=basis.dtype), state["basis"])
-    return {**state, "basis": own}, flows_on
+
+    def stacked(of_axes: tuple[Any, ...], like: Like) -> tuple[Any, ...]:
+      stack = like.shape[: len(like.shape) - len(of_axes)]
+      return jax.tree.map(lambda own: jnp.broadcast_to(own, stack + own.shape), of_axes)
+
+    def filled(slot: Path, value: Callable[[jax.Array], jax.Array]) -> Any:
+      of_leaves = treedef.flatten_up_to(get(state, slot))
+      return treedef.unflatten(list(map(stacked, jax.tree.map(value, of_leaves), flow)))
+
+    factors = filled(FACTORS, lambda own: own)
+    basis = filled(BASIS, lambda own: jnp.eye(len(own), dtype=own.dtype))
+    return {**state, "factors": factors, "basis": basis}, flows_on
 
   def _within(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:
     return self._inside(flow, bases, inner, step)
@@ -37,7 +62,14 @@ class ExactEigenbasis(Eigenbasis):
 
 
 @named
-def in_exact_eigenbasis(inner: Any, decay: Hyperparameter = 0.999, update_every: int = 100, *, max_dim: int = 10_000):
+def in_exact_eigenbasis(
+  inner: Any,
+  decay: Hyperparameter = 0.999,
+  update_every: int = 100,
+  *,
+  max_dim: int = 10_000,
+  axes: int | None = None,
+):
   """Lets a transform see each matrix in the eigenbases of the averages of u uᴴ and uᴴ u, anew now and then.
 
       u ← P · inner(Pᴴ u Q) · Qᴴ
@@ -54,8 +86,10 @@ def in_exact_eigenbasis(inner: Any, decay: Hyperparameter = 0.999, update_every:
     decay: b of the averages, in [0, 1).
     update_every: k, the number of steps for which a basis is kept, at least 1.
     max_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have a basis, at least 1; each index of the others has its own, as
+      for stacked layers. All if not given.
 
-  State: that of `in_eigenbasis`.
+  State: that of `in_eigenbasis`, with stacks of matrices where axes are left out.
 
   Raises:
     ValueError: as `in_eigenbasis`.
@@ -65,18 +99,22 @@ def in_exact_eigenbasis(inner: Any, decay: Hyperparameter = 0.999, update_every:
 
   >>> from gradxform import in_exact_eigenbasis, sign
   >>> in_exact_eigenbasis(sign(), 0.9)
-  in_exact_eigenbasis(sign(), decay=0.9, update_every=100, max_dim=10000)
+  in_exact_eigenbasis(sign(), decay=0.9, update_every=100, max_dim=10000, axes=None)
   """
-  return turning("in_exact_eigenbasis", ExactEigenbasis, inner, decay, update_every, max_dim)
+  check_integer("in_exact_eigenbasis", minimum=1, axes=1 if axes is None else axes)
+  kind = functools.partial(ExactEigenbasis, axes=axes)
+  return turning("in_exact_eigenbasis", kind, inner, decay, update_every, max_dim)
 
 
 @named
 def scale_by_splus(
   b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.999, inverse_every: int = 100, *, max_dim: int = 10_000
 ):
-  """Takes the sign of a momentum in the eigenbases of the averages of squares: the core of SPlus.
+  """Takes the sign of a momentum of each matrix in the eigenbases of the averages of squares: the core of SPlus.
 
       m ← b1 · m + (1 − b1) · g;   u = P · sign(Pᴴ m Q) · Qᴴ
+
+  Matrices are in the last two axes.
 
   Args:
     b1: decay of the momentum, in [0, 1).
@@ -88,4 +126,4 @@ def scale_by_splus(
 
   Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code.
   """
-  return in_exact_eigenbasis(chain(scale_by_momentum(b1), sign()), b2, inverse_every, max_dim=max_dim)
+  return in_exact_eigenbasis(chain(scale_by_momentum(b1), sign()), b2, inverse_every, max_dim=max_dim, axes=2)

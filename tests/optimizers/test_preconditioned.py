@@ -105,12 +105,12 @@ def test_zero_gradients_leave_parameters_as_they_are():
 class Splus:
   """The authors' loop for one array: a basis of its own first, eigenvectors after the first and every k-th step."""
 
-  def __init__(self, p, rate, b1=0.9, b2=0.999, ema=0.999, decay=1e-2, every=100, constant=1e-3):
+  def __init__(self, p, rate, b1=0.9, b2=0.999, ema=0.999, decay=1e-2, every=100):
     self.p, self.rate, self.b1, self.b2, self.decay, self.every = np.array(p), rate, b1, b2, decay, every
     self.ema, self.average, self.t, self.m = ema, np.zeros_like(self.p), 0, np.zeros_like(self.p)
     self.sides = [np.zeros((n, n)) for n in p.shape] if p.ndim == 2 else []
     self.bases = [np.eye(n) for n in p.shape] if p.ndim == 2 else []
-    self.scale = 2 / sum(p.shape) if p.ndim == 2 else constant
+    self.scale = 2 / sum(p.shape) if p.ndim == 2 else 1e-3
 
   def step(self, g):
     self.t += 1
@@ -140,8 +140,8 @@ class Splus:
   [
     ({}, {}),
     (
-      {"b1": 0.8, "b2": 0.9, "ema_rate": 0.9, "weight_decay": 0.2, "inverse_every": 7, "nonstandard_constant": 0.1},
-      {"b1": 0.8, "b2": 0.9, "ema": 0.9, "decay": 0.2, "every": 7, "constant": 0.1},
+      {"b1": 0.8, "b2": 0.9, "ema_rate": 0.9, "weight_decay": 0.2, "inverse_every": 7},
+      {"b1": 0.8, "b2": 0.9, "ema": 0.9, "decay": 0.2, "every": 7},
     ),
   ],
   ids=["defaults", "options"],
