@@ -102,6 +102,7 @@ _STYLES = {
   "adamuon": Style("#D1495B", "o", DOTTED),
   "shampoo": Style("#3E7C17", "X", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
+  "splus": Style("#6F9A8D", ">", DASHED),
   "kron": Style("#3E5C76", "X", MIXED),
   "dion": Style("#1F6F5C", "X", DASHED),
   "galore": Style("#B0306A", "^", DOTTED),

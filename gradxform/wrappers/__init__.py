@@ -19,6 +19,7 @@ from gradxform.wrappers._primal import generalised_primal_averaging, schedule_fr
 from gradxform.wrappers._select import freeze, masked, partition, scaled, train_only
 from gradxform.wrappers._shampoo import precondition_by_factors, scale_by_shampoo
 from gradxform.wrappers._sharpness import adaptive_sharpness_aware, gradient_at, sharpness_aware
+from gradxform.wrappers._splus import in_exact_eigenbasis, scale_by_splus
 
 __all__ = [
   # which leaves
@@ -26,9 +27,10 @@ __all__ = [
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
   # in which shape, in which basis, in which direction
-  "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious", "precondition_by_factors",
+  "as_matrices", "in_eigenbasis", "in_exact_eigenbasis", "in_low_rank", "anticipate", "cautious",
+  "precondition_by_factors",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
+  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus",
   # factors of whole trees that are renewed now and then
   "scale_by_kron", "whiten",
   # how far to go along
