@@ -112,6 +112,7 @@ _STYLES = {
   "newton": Style(BLUE, "o"),
   "damped_newton": Style("#00485C", "s", DASHED),
   "sophia": Style("#00798C", "P", DOTTED),
+  "sophia_g": Style("#00798C", "X", MIXED),
   "steepest_descent": Style("#7F7F7F", "<"),
   "nonlinear_cg": Style("#6E4A00", "D", MIXED),
   "bfgs": Style("#2A1A6E", "^", DASHED),

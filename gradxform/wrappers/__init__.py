@@ -7,7 +7,7 @@ from gradxform.wrappers._average import average_parameters, lookahead, stochasti
 from gradxform.wrappers._cautious import cautious
 from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
-from gradxform.wrappers._every import every, scale_by_sophia
+from gradxform.wrappers._every import every, scale_by_sophia, scale_by_sophia_g
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
 from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
@@ -26,7 +26,7 @@ __all__ = [
   # in which basis, in which direction
   "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_soap", "scale_by_sophia",
+  "scale_by_galore", "scale_by_soap", "scale_by_sophia", "scale_by_sophia_g",
   # factors of whole trees that are renewed now and then
   "scale_by_kron", "whiten",
   # how far to go along
