@@ -234,10 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """One number for the array, an array for each of some steps, means along some axes, slices along each, a basis."""
+  """A number, an array for each of some steps, means along some axes, slices along each, a basis, blocks."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis
+  of_blocks = len(shape) == 3 and shape[1] == shape[2] <= max(parameter, default=1)
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_blocks
 
 
 @every
@@ -320,7 +321,9 @@ KEEP_LEAVES_APART = {
   "add_noise",
   "adamuon",
   "adjustable",
+  "as_matrices",
   "came",
+  "dion",
   "every",
   "freeze",
   "galore",
@@ -334,13 +337,16 @@ KEEP_LEAVES_APART = {
   "noisy_sgd",
   "normuon",
   "partition",
+  "precondition_by_factors",
   "route_matrices",
   "scale_by_galore",
+  "scale_by_shampoo",
   "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
   "scale_by_sophia_g",
   "scaled",
+  "shampoo",
   "soap",
   "sophia",
   "sophia_g",

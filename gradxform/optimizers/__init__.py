@@ -26,8 +26,10 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
+from gradxform.optimizers._low_rank import dion
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
+from gradxform.optimizers._preconditioned import shampoo
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
@@ -91,9 +93,11 @@ __all__ = [
   "polyak_sgd",
   # matrices as matrices
   "adamuon",
+  "dion",
   "kron",
   "muon",
   "normuon",
+  "shampoo",
   "soap",
   # less memory than the parameters
   "adafactor",
