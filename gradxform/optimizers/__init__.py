@@ -2,6 +2,7 @@
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
 from gradxform.optimizers._adam_kin import acprop, adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
+from gradxform.optimizers._adam_mini import adam_mini
 from gradxform.optimizers._adam_steadied import adam_atan2, grams, mars, stable_adamw
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
 from gradxform.optimizers._curvature import (
@@ -101,6 +102,7 @@ __all__ = [
   "soap",
   # less memory than the parameters
   "adafactor",
+  "adam_mini",
   "came",
   "galore",
   "sm3",

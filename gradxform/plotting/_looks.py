@@ -104,6 +104,7 @@ _STYLES = {
   "soap": Style("#5F7A1C", "P", DASHED),
   "kron": Style("#3E5C76", "X", MIXED),
   "dion": Style("#1F6F5C", "X", DASHED),
+  "adam_mini": Style("#4C6A92", "v", DOTTED),
   "galore": Style("#B0306A", "^", DOTTED),
   "adafactor": Style("#556B2F", "D", DOTTED),
   "came": Style("#9A6B00", "o", MIXED),

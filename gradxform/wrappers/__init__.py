@@ -1,6 +1,7 @@
 """Wrappers: transforms made of any transform, ours or Optax's."""
 
 from gradxform.wrappers._accumulate import accumulate
+from gradxform.wrappers._adam_mini import scale_by_adam_mini
 from gradxform.wrappers._adjustable import adjustable
 from gradxform.wrappers._anticipate import anticipate
 from gradxform.wrappers._average import average_parameters, lookahead, stochastic_weight_average
@@ -28,7 +29,8 @@ __all__ = [
   # in which shape, in which basis, in which direction
   "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious", "precondition_by_factors",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_sophia_g",
+  "scale_by_adam_mini", "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
+  "scale_by_sophia_g",
   # factors of whole trees that are renewed now and then
   "scale_by_kron", "whiten",
   # how far to go along
