@@ -141,6 +141,10 @@ def example(name):
   return factory(learning_rate=0.1) if takes_rate else factory()
 
 
+# Where there is no model to ask for logits, such as on a surface.
+WITHOUT_A_MODEL = [name for name in optimizers.__all__ if "logits_fn" not in example(name).part.reads]
+
+
 def extras(params, grads):
   """What some rules ask for besides the gradients, of a convex quadratic that has these gradients here."""
   flat = jax.tree.leaves(grads)
@@ -154,8 +158,14 @@ def extras(params, grads):
 
   wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))
   start, slopes = [wide(x) for x in jax.tree.leaves(params)], [wide(g) for g in flat]
+
+  def logits_of(q):
+    """Of two examples among three classes, linear in the parameters."""
+    sums = sum((jnp.sum(jnp.real(wide(x))) for x in jax.tree.leaves(q)), start=jnp.zeros(()))
+    return jnp.asarray([[0.1, -0.2, 0.3], [0.5, 0.0, -0.1]], sums.dtype) * sums
+
   given = {"value": objective(params), "grad": grads, "value_fn": objective, "grad_fn": jax.grad(objective)}
-  return {**given, "key": jax.random.key(0)}
+  return {**given, "logits_fn": logits_of, "key": jax.random.key(0)}
 
 
 def given(transform, grads):

@@ -2,9 +2,19 @@
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
 from gradxform.optimizers._adam_kin import acprop, adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
+from gradxform.optimizers._adam_mini import adam_mini
 from gradxform.optimizers._adam_steadied import adam_atan2, grams, mars, stable_adamw
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
-from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, sophia, steepest_descent
+from gradxform.optimizers._curvature import (
+  bfgs,
+  damped_newton,
+  lbfgs,
+  newton,
+  nonlinear_cg,
+  sophia,
+  sophia_g,
+  steepest_descent,
+)
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
 from gradxform.optimizers._factored import adafactor, came, sm3
 from gradxform.optimizers._kron import kron
@@ -93,6 +103,7 @@ __all__ = [
   "splus",
   # less memory than the parameters
   "adafactor",
+  "adam_mini",
   "came",
   "galore",
   "sm3",
@@ -103,5 +114,6 @@ __all__ = [
   "newton",
   "nonlinear_cg",
   "sophia",
+  "sophia_g",
   "steepest_descent",
 ]

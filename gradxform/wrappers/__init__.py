@@ -1,13 +1,14 @@
 """Wrappers: transforms made of any transform, ours or Optax's."""
 
 from gradxform.wrappers._accumulate import accumulate
+from gradxform.wrappers._adam_mini import scale_by_adam_mini
 from gradxform.wrappers._adjustable import adjustable
 from gradxform.wrappers._anticipate import anticipate
 from gradxform.wrappers._average import average_parameters, lookahead, stochastic_weight_average
 from gradxform.wrappers._cautious import cautious
 from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
-from gradxform.wrappers._every import every, scale_by_sophia
+from gradxform.wrappers._every import every, scale_by_sophia, scale_by_sophia_g
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
 from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
@@ -30,7 +31,8 @@ __all__ = [
   "as_matrices", "in_eigenbasis", "in_exact_eigenbasis", "in_low_rank", "anticipate", "cautious",
   "precondition_by_factors",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus",
+  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus", "scale_by_adam_mini",
+  "scale_by_sophia_g",
   # factors of whole trees that are renewed now and then
   "scale_by_kron", "whiten",
   # how far to go along

@@ -176,7 +176,7 @@ def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
 
 def _hindrance(part: Part) -> str | None:
   """What keeps a part from working where coordinates turn."""
-  if unseen := sorted(part.reads & {"value_fn", "grad_fn"}):
+  if unseen := sorted(part.reads & {"value_fn", "grad_fn", "logits_fn"}):
     return f"read `{unseen[0]}`"
   if isinstance(part, Split):
     return "split complex numbers"

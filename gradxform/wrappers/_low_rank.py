@@ -173,7 +173,7 @@ def in_low_rank(
   if computed_in is not None:
     check_choice("in_low_rank", ("float32",), computed_in=computed_in)
   part = Chain(stages_of(inner))
-  if unseen := part.reads & {"param", "value_fn", "grad_fn"}:
+  if unseen := part.reads & {"param", "value_fn", "grad_fn", "logits_fn"}:
     what = "the parameters" if "param" in unseen else f"`{min(unseen)}`"
     raise ValueError(
       f"`in_low_rank(inner=...)` must not read {what}, which are no coordinates, got {inner!r}. "
