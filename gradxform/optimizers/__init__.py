@@ -16,7 +16,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
-from gradxform.optimizers._low_rank import dion
+from gradxform.optimizers._low_rank import apollo, apollo_mini, dion, fira
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
@@ -88,7 +88,10 @@ __all__ = [
   "soap",
   # less memory than the parameters
   "adafactor",
+  "apollo",
+  "apollo_mini",
   "came",
+  "fira",
   "galore",
   "sm3",
   # second order and line searches

@@ -1,4 +1,4 @@
-"""Bounds on updates: element by element, array by array, all together."""
+"""Bounds on updates: element by element, array by array, all together, and from step to step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from gradxform._checks import check_not_negative, check_positive, check_real
 from gradxform.core import Hyperparameter, named
-from gradxform.rules import elementwise, per_array, whole_tree
-from gradxform.tree import global_norm, real_dtype, sqrt
+from gradxform.rules import Slot, elementwise, per_array, whole_tree
+from gradxform.tree import global_norm, norm, real_dtype, sqrt
 
 
 @named
@@ -59,6 +59,35 @@ def clip_by_block_rms(threshold: Hyperparameter):
 
 
 @named
+def limit_norm_growth(growth: Hyperparameter = 1.01, eps: Hyperparameter = 1e-8):
+  """Scales each array down so that its norm is at most a multiple of what it was at the last step.
+
+      u ← u · min(1, c · (n + eps) / ‖u‖);   n ← ‖u‖, of what comes out
+
+  At the first step, and after one whose norm was 0, there is no bound.
+
+  Args:
+    growth: the multiple c, greater than 0; with less than 1 norms have to shrink.
+    eps: added to the norm of the last step; greater than 0.
+
+  State: ``norm``, n, one number for each array.
+
+  Source: Chen et al. 2024, Fira, https://arxiv.org/abs/2410.01623, as in the authors' code, in
+  which a norm of 0 at the last step bounds the next by c · eps.
+  """
+  check_positive("limit_norm_growth", growth=growth, eps=eps)
+
+  def rule(u, last, *, growth, eps):
+    now = norm(u)
+    ratio = jnp.where(last == 0, 0, now / jnp.where(last == 0, 1, last + eps))
+    excess = jnp.maximum(ratio, growth) / growth
+    return u / excess, now / excess
+
+  slots = {"norm": Slot(shape=lambda shape: (), real=True)}
+  return per_array("limit_norm_growth", rule, slots, growth=growth, eps=eps)
+
+
+@named
 def clip_by_global_norm(max_norm: Hyperparameter):
   """Scales all updates together so that their global norm is at most the bound.
 
@@ -75,9 +104,9 @@ def clip_by_global_norm(max_norm: Hyperparameter):
   check_positive("clip_by_global_norm", max_norm=max_norm)
 
   def rule(updates, *, max_norm):
-    norm = global_norm(updates)
-    max_norm = jnp.asarray(max_norm, norm.dtype)
-    factor = jnp.where(norm < max_norm, 1, max_norm / jnp.where(norm == 0, 1, norm))
+    total = global_norm(updates)
+    max_norm = jnp.asarray(max_norm, total.dtype)
+    factor = jnp.where(total < max_norm, 1, max_norm / jnp.where(total == 0, 1, total))
     return jax.tree.map(lambda u: u * factor.astype(real_dtype(u.dtype)), updates)
 
   return whole_tree("clip_by_global_norm", rule, max_norm=max_norm)

@@ -11,6 +11,12 @@ from gradxform.wrappers._every import every, scale_by_sophia
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
+from gradxform.wrappers._low_rank_norms import (
+  in_low_rank_and_rest,
+  rescale_in_low_rank,
+  scale_by_apollo,
+  scale_by_fira,
+)
 from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._monitor import monitor
 from gradxform.wrappers._primal import generalised_primal_averaging, schedule_free
@@ -23,9 +29,9 @@ __all__ = [
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
   # in which basis, in which direction
-  "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
+  "in_eigenbasis", "in_low_rank", "in_low_rank_and_rest", "rescale_in_low_rank", "anticipate", "cautious",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_soap", "scale_by_sophia",
+  "scale_by_apollo", "scale_by_fira", "scale_by_galore", "scale_by_soap", "scale_by_sophia",
   # how far to go along
   "mechanize",
   # where the gradient is taken
