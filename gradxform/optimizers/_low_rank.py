@@ -4,7 +4,7 @@ from typing import Any
 
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, Structure, named
-from gradxform.optimizers._matrix import _of_matrices
+from gradxform.optimizers._matrix import of_matrices
 from gradxform.transforms import scale_by_dion, scale_by_shape
 from gradxform.wrappers import scale_by_apollo, scale_by_fira
 
@@ -18,6 +18,7 @@ def dion(
   decay: Hyperparameter = 0.95,
   weight_decay: Hyperparameter = 0.01,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """Dion: steps that are orthonormal along the leading singular vectors of a momentum; AdamW for all else.
 
@@ -30,12 +31,13 @@ def dion(
     decay: b of the momentum of matrices.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Ahn et al. 2025, Algorithm 1, https://arxiv.org/abs/2504.05295, and the authors' code, whose matrices
   are the transposed of Flax's kernels, and whose AdamW has the decays 0.9 and 0.95.
   """
   core = chain(scale_by_dion(rank, decay, rank_fraction=rank_fraction), scale_by_shape("columns_to_rows"))
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -49,6 +51,7 @@ def apollo(
   b2: Hyperparameter = 0.999,
   weight_decay: Hyperparameter = 0.0,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """APOLLO: gradients whose columns or rows are scaled as Adam scales them in a random projection; else AdamW.
 
@@ -63,12 +66,13 @@ def apollo(
     b2: decay of the second moment of matrices.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Zhu et al. 2024, Algorithm 1, https://arxiv.org/abs/2412.05270, as in the authors' code, whose decay is of
   the parameters after the step (see `scale_by_apollo`).
   """
   core = scale_by_apollo(rank, update_proj_gap, scale, b1, b2)
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -81,6 +85,7 @@ def apollo_mini(
   b2: Hyperparameter = 0.999,
   weight_decay: Hyperparameter = 0.0,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """APOLLO-Mini: `apollo` with one coordinate, and one factor for each matrix: about the memory of plain descent.
 
@@ -94,11 +99,12 @@ def apollo_mini(
     b2: decay of the second moment of matrices.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Zhu et al. 2024, https://arxiv.org/abs/2412.05270, as `apollo`.
   """
   core = scale_by_apollo(1, update_proj_gap, scale, b1, b2, per="matrix")
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -112,6 +118,7 @@ def fira(
   b2: Hyperparameter = 0.999,
   weight_decay: Hyperparameter = 0.0,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """Fira: GaLore's Adam in few dimensions, and a scaled gradient in the others; AdamW for what is no matrix.
 
@@ -126,9 +133,10 @@ def fira(
     b2: decay of the second moment of matrices.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Chen et al. 2024, https://arxiv.org/abs/2410.01623, as in the authors' code, whose decay is of the
   parameters after the step (see `scale_by_fira`).
   """
   core = scale_by_fira(rank, update_proj_gap, scale, b1, b2)
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)

@@ -93,6 +93,7 @@ from gradxform.transforms._pointwise import (
   set_to_zero,
   sign,
   square,
+  stop_after,
 )
 from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._privacy import differentially_private_aggregate
@@ -117,6 +118,7 @@ __all__ = [
   "set_to_zero",
   "sign",
   "square",
+  "stop_after",
   # what an array comes down to
   "matrix_norm",
   "mean_of_squares",

@@ -15,7 +15,8 @@ from gradxform.compounds import Chain, Compound, FanOut
 from gradxform.core import Hyperparameter, is_hole, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
-from gradxform.tree import cast, promoted
+from gradxform.tree import cast
+from gradxform.wrappers._along import square_along, times_along
 from gradxform.wrappers._complex import Split
 from gradxform.wrappers._pace import Paced
 from gradxform.wrappers._when import when
@@ -59,7 +60,7 @@ class Eigenbasis(Paced):
     def go(kept: tuple[Flow, State]) -> tuple[Flow, State]:
       out, new = self.update_inner(_coordinates(flow, bases), kept[1], self._seen_from(step, bases))
       spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
-      return [_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
+      return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
 
     return when(step.count > 0, go, ([jnp.zeros_like(u) for u in flow], inner))
 
@@ -79,9 +80,8 @@ class Eigenbasis(Paced):
     def averaged(axis: int, factor: Any) -> Any:
       if is_hole(factor):
         return factor
-      others = [i for i in range(u.ndim) if i != axis]
-      squared = jnp.tensordot(u, u.conj(), (others, others))
-      return self.average.apply(cast(squared, factor.dtype), (factor,), values, Here(None, {}, {}))[0]
+      squared = cast(square_along(u, axis), factor.dtype)
+      return self.average.apply(squared, (factor,), values, Here(None, {}, {}))[0]
 
     return tuple(averaged(axis, factor) for axis, factor in enumerate(factors))
 
@@ -107,7 +107,7 @@ class Eigenbasis(Paced):
     def turned(slot: jax.Array, owner: Any, like: jax.ShapeDtypeStruct) -> jax.Array:
       is_whole = owner is not SCALAR and like.shape == flow[owner].shape
       is_direction = is_whole and jnp.issubdtype(like.dtype, jnp.complexfloating)
-      return cast(_along(slot, turns[owner]), slot.dtype) if is_direction else slot
+      return cast(times_along(slot, turns[owner]), slot.dtype) if is_direction else slot
 
     return jax.tree.map(turned, inner, owners, self._of_complex(flow, step))
 
@@ -136,19 +136,10 @@ class Eigenbasis(Paced):
     return {"factors": of_factors, "basis": of_factors, "inner": self.describe_inner(params, names)}
 
 
-def _along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:
-  """The array multiplied along each axis by the matrix of that axis, where there is one."""
-  for axis, matrix in enumerate(matrices):
-    if not is_hole(matrix):
-      dtype = promoted(x.dtype, matrix.dtype)
-      x = jnp.moveaxis(jnp.tensordot(matrix.astype(dtype), x.astype(dtype), ((1,), (axis,))), 0, axis)
-  return x
-
-
 def _coordinates(leaves: Flow, bases: Flow) -> Flow:
   """The leaves in their bases."""
   inverses = jax.tree.map(lambda basis: basis.mT.conj(), bases)
-  return [_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
+  return [times_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
 
 
 def _eigenvectors(factor: jax.Array) -> jax.Array:

@@ -22,7 +22,7 @@ from gradxform.transforms import (
   square,
 )
 from gradxform.transforms import scale as scaled_by
-from gradxform.tree import sqrt
+from gradxform.tree import norms
 from gradxform.wrappers._low_rank import Lifted
 from gradxform.wrappers._projection import InLowRank, Projection, Seen, checked_projection, part_in_low_rank
 
@@ -36,12 +36,9 @@ class Ratio:
   def of(self, seen: Seen, offset: Any) -> jax.Array:
     """‖out‖ / (‖low‖ + eps)."""
     shortened = -2 if self.projection.shortens_rows(seen.u.shape) else -1
-    axes = (-2, -1) if self.per == "matrix" else (shortened,)
-
-    def lengths(x: jax.Array) -> jax.Array:
-      return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axes, keepdims=True))
-
-    return lengths(seen.out) / self.offset.apply(lengths(seen.low), (), offset, Here(None, {}, {}))[0]
+    axes = (-2, -1) if self.per == "matrix" else shortened
+    before, _ = self.offset.apply(norms(seen.low, axes), (), offset, Here(None, {}, {}))
+    return norms(seen.out, axes) / before
 
 
 class Rescaled(InLowRank):
@@ -95,8 +92,8 @@ def rescale_in_low_rank(
       r = Pᵀ u, P anew every k steps;   uⱼ ← uⱼ · ‖inner(r)ⱼ‖ / (‖rⱼ‖ + eps),   j the columns, or all at once
 
   The columns are those of a matrix with no more rows than columns, of which the rows are shortened; else
-  it is the rows that have a number each. All else, what has not two axes, becomes what the inner
-  transform makes of it.
+  it is the rows that have a number each. The matrix is in the last two axes, those before count them;
+  vectors and numbers become what the inner transform makes of them.
 
   Args:
     inner: a transform, ours or Optax's, that does not read the parameters.
@@ -117,7 +114,7 @@ def rescale_in_low_rank(
   """
   check_choice("rescale_in_low_rank", ("line", "matrix"), per=per)
   check_positive("rescale_in_low_rank", eps=eps)
-  where = checked_projection("rescale_in_low_rank", rank, update_every, side, projection, key)
+  where = checked_projection("rescale_in_low_rank", rank, update_every, side, projection, key, stacks=True)
   ratio = Ratio(where, per, part_of(add_constant(eps)))
   part = part_in_low_rank("rescale_in_low_rank", inner)
   return Chain([("rescale_in_low_rank", Rescaled(part, where, ratio))])
@@ -139,8 +136,8 @@ def in_low_rank_and_rest(
 
       r = Uᴴ u;   u ← s · U · inner(r) + rest((u − U r) · φ),   φⱼ = ‖inner(r)ⱼ‖ / (‖rⱼ‖ + eps), j the columns
 
-  or its transposed. All else, what has not two axes, becomes what the inner transform makes of it; the
-  other one sees 0 in its place.
+  or its transposed. The matrix is in the last two axes, those before count them; vectors and numbers
+  become what the inner transform makes of them, the other one sees 0 in their place.
 
   Args:
     inner: a transform, ours or Optax's, that does not read the parameters.
@@ -163,7 +160,7 @@ def in_low_rank_and_rest(
   check_transform("in_low_rank_and_rest", "rest", rest)
   check_number("in_low_rank_and_rest", scale=scale)
   check_positive("in_low_rank_and_rest", eps=eps)
-  where = checked_projection("in_low_rank_and_rest", rank, update_every, side, computed_in=computed_in)
+  where = checked_projection("in_low_rank_and_rest", rank, update_every, side, computed_in=computed_in, stacks=True)
   ratio = Ratio(where, "line", part_of(add_constant(eps)))
   parts = part_in_low_rank("in_low_rank_and_rest", inner), Chain(stages_of(rest))
   return Chain([("in_low_rank_and_rest", WithRest(*parts, where, part_of(scaled_by(scale)), ratio))])

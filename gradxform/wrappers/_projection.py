@@ -28,11 +28,6 @@ class Seen(NamedTuple):
   out: jax.Array
 
 
-def is_matrix(shape: tuple[int, ...]) -> bool:
-  """Whether it has a basis."""
-  return len(shape) == 2 and 0 not in shape
-
-
 @dataclasses.dataclass(frozen=True)
 class Projection:
   """Where matrices have few coordinates: which of their sides is shortened, to what, by which basis.
@@ -44,6 +39,7 @@ class Projection:
     kind: ``singular``, for singular vectors of the update at hand, or ``random``.
     key: the seed of random ones.
     computed_in: ``float32`` for singular vectors in single precision.
+    stacks: whether an array of more axes is a stack of matrices, in the last two, and not something else.
   """
 
   rank: int
@@ -52,17 +48,24 @@ class Projection:
   kind: str = "singular"
   key: int = 0
   computed_in: str | None = None
+  stacks: bool = False
+
+  def projects(self, shape: tuple[int, ...]) -> bool:
+    """Whether such an array has a basis."""
+    return (len(shape) == 2 or (self.stacks and len(shape) > 2)) and 0 not in shape
 
   def shortens_rows(self, shape: tuple[int, ...]) -> bool:
     """Whether the basis is of the columns, and stands on the left."""
-    rows, columns = shape
+    *_, rows, columns = shape
     return rows >= columns if self.side == "longer" else rows <= columns
 
-  def shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The shapes of the basis and of the coordinates of a matrix."""
-    rows, columns = shape
+  def shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of the basis and of the coordinates of a matrix, or of a stack of them."""
+    *count, rows, columns = shape
     rank = min(self.rank, rows, columns)
-    return ((rows, rank), (rank, columns)) if self.shortens_rows(shape) else ((columns, rank), (rows, rank))
+    if self.shortens_rows(shape):
+      return (*count, rows, rank), (*count, rank, columns)
+    return (*count, columns, rank), (*count, rows, rank)
 
   def singular(self, u: jax.Array) -> jax.Array:
     """The singular vectors of the largest singular values. Derivatives take them as constant."""
@@ -70,13 +73,13 @@ class Projection:
     if self.computed_in is not None:
       u = u.astype("complex64" if jnp.iscomplexobj(u) else self.computed_in)
     left, _, right = jnp.linalg.svd(u, full_matrices=False)
-    return (left if self.shortens_rows(u.shape) else right.mT.conj())[:, : self.rank]
+    return (left if self.shortens_rows(u.shape) else right.mT.conj())[..., : self.rank]
 
   def drawn(self, place: int, u: jax.Array, count: jax.Array) -> jax.Array:
     """Normal numbers of variance 1 / rank: a function of the key, of when a basis was due, and of the leaf's place."""
     key = jax.random.fold_in(jax.random.key(self.key), count - count % self.update_every)
     shape, _ = self.shapes(u.shape)
-    return jax.random.normal(jax.random.fold_in(key, place), shape, u.dtype) / math.sqrt(shape[1])
+    return jax.random.normal(jax.random.fold_in(key, place), shape, u.dtype) / math.sqrt(shape[-1])
 
   def coordinates(self, leaves: Flow, bases: Flow) -> Flow:
     """The coordinates of matrices; leaves without a basis as they are."""
@@ -98,7 +101,7 @@ class Projection:
 class InLowRank(Compound):
   """A part that gets, in the place of each matrix, its coordinates in a basis of a few vectors.
 
-  What comes out for a matrix is `result`; for all else it is what the inner part makes of it.
+  What comes out for a matrix is in `results`; for all else it is what the inner part makes of it.
   """
 
   def __init__(self, inner: Chain, projection: Projection, *others: tuple[str, Chain]):
@@ -120,7 +123,7 @@ class InLowRank(Compound):
   def _low(self, like: Like) -> Like:
     """What the inner part is told of a leaf."""
     shared = {name: self._low(value) for name, value in like.shared.items()}
-    shape = self.projection.shapes(like.shape)[1] if is_matrix(like.shape) else like.shape
+    shape = self.projection.shapes(like.shape)[1] if self.projection.projects(like.shape) else like.shape
     return dataclasses.replace(like, shape=shape, shared=shared)
 
   def _seen(self, leaf: Any) -> jax.ShapeDtypeStruct:
@@ -132,12 +135,12 @@ class InLowRank(Compound):
     own, out = self.inner.init([self._low(like) for like in flow], treedef)
     flows_on = [
       dataclasses.replace(like, dtype=promoted(like.dtype, result.dtype))
-      if is_matrix(like.shape)
+      if self.projection.projects(like.shape)
       else dataclasses.replace(result, shared=like.shared)
       for like, result in zip(flow, out, strict=True)
     ]
     others = [part.init(flow, treedef)[0] for _, part in self.children[1:]]
-    shapes = [self.projection.shapes(like.shape)[0] if is_matrix(like.shape) else None for like in flow]
+    shapes = [self.projection.shapes(like.shape)[0] if self.projection.projects(like.shape) else None for like in flow]
     bases = [
       optax.MaskedNode() if shape is None else like.full(0, shape) for like, shape in zip(flow, shapes, strict=True)
     ]
@@ -158,7 +161,10 @@ class InLowRank(Compound):
     """The bases of this step: new ones every so often."""
     if not self.keeps:
       places = enumerate(flow)
-      return [self.projection.drawn(i, u, step.count) if is_matrix(u.shape) else optax.MaskedNode() for i, u in places]
+      return [
+        self.projection.drawn(i, u, step.count) if self.projection.projects(u.shape) else optax.MaskedNode()
+        for i, u in places
+      ]
     bases = step.leaves(get(state, PROJECTOR), PROJECTOR)
     old = [basis for basis in bases if not is_hole(basis)]
     matrices = [u for u, basis in zip(flow, bases, strict=True) if not is_hole(basis)]
@@ -187,7 +193,7 @@ class InLowRank(Compound):
   def describe(self, params: Any, names: Any) -> State:
     leaves, treedef = jax.tree.flatten(params)
     places = zip(leaves, treedef.flatten_up_to(names), strict=True)
-    named_bases = [name if is_matrix(jnp.shape(leaf)) else optax.MaskedNode() for leaf, name in places]
+    named_bases = [name if self.projection.projects(jnp.shape(leaf)) else optax.MaskedNode() for leaf, name in places]
     low = treedef.unflatten([self._seen(leaf) for leaf in leaves])
     described = [self.inner.describe(low, names), *(part.describe(params, names) for _, part in self.children[1:])]
     return {**self._kept(named_bases, treedef), **gather(self.children, described)}
@@ -201,6 +207,8 @@ def checked_projection(
   kind: str = "singular",
   key: int = 0,
   computed_in: str | None = None,
+  *,
+  stacks: bool = False,
 ) -> Projection:
   """The projection with these arguments of a transform."""
   check_integer(transform, minimum=1, rank=rank, update_every=update_every)
@@ -209,7 +217,7 @@ def checked_projection(
   check_choice(transform, ("singular", "random"), projection=kind)
   if computed_in is not None:
     check_choice(transform, ("float32",), computed_in=computed_in)
-  return Projection(rank, update_every, side, kind, key, computed_in)
+  return Projection(rank, update_every, side, kind, key, computed_in, stacks)
 
 
 def part_in_low_rank(transform: str, inner: Any) -> Chain:

@@ -51,6 +51,8 @@ def test_by_the_norm_of_the_last_step(float64):
   np.testing.assert_allclose(got, wanted, rtol=1e-12)
   assert wanted[:3] == [0.0, 1.0, 1.5 * 1.001]  # after 0 there is no bound
   assert state["limit_norm_growth"]["norm"] == pytest.approx(wanted[-1])
+  stack = jnp.zeros((3, 2, 2))
+  assert gx.limit_norm_growth().init(stack)["limit_norm_growth"]["norm"].shape == (3, 1, 1)  # for each matrix one
 
 
 def test_by_a_bound_that_grows_with_the_updates_made():

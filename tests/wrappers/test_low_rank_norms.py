@@ -8,7 +8,7 @@ import pytest
 
 import gradxform as gx
 
-PARAMS = {"tall": jnp.zeros((5, 3)), "wide": jnp.zeros((3, 5)), "bias": jnp.zeros(4), "stack": jnp.zeros((2, 2, 2))}
+PARAMS = {"tall": jnp.zeros((5, 3)), "wide": jnp.zeros((3, 5)), "bias": jnp.zeros(4)}
 
 
 def gradients(step=0):
@@ -38,7 +38,24 @@ def test_each_line_or_matrix_is_scaled_as_its_coordinates_are(inner, per, float6
     wanted = g * lengths(np.sign(low), axis) / (lengths(low, axis) + 1e-8)
     np.testing.assert_allclose(updates[name], wanted if name == "wide" else wanted.T, rtol=1e-10)
   np.testing.assert_array_equal(updates["bias"], np.sign(grads["bias"]))
-  np.testing.assert_array_equal(updates["stack"], np.sign(grads["stack"]))
+
+
+@pytest.mark.parametrize(
+  "make",
+  [
+    lambda: gx.rescale_in_low_rank(gx.scale_by_rms(), 1, projection="singular"),
+    lambda: gx.in_low_rank_and_rest(gx.scale_by_rms(), gx.limit_norm_growth(), 1),
+  ],
+  ids=["rescaled", "rest"],
+)
+def test_a_stack_is_its_matrices_each_by_itself(make, float64):
+  transform, state, alone = make(), make().init(jnp.zeros((2, 3, 4))), [make().init(jnp.zeros((3, 4)))] * 2
+  for step in range(3):
+    stack = jnp.asarray(np.random.default_rng(step).normal(size=(2, 3, 4)))
+    updates, state = transform.update(stack, state)
+    for index in range(2):
+      wanted, alone[index] = transform.update(stack[index], alone[index])
+      np.testing.assert_allclose(updates[index], wanted, rtol=1e-10)
 
 
 def test_the_longer_side_may_be_the_shortened_one_and_eps_bounds_what_is_small(float64):
@@ -91,7 +108,7 @@ def test_the_layout_says_what_is_of_which_matrix():
   transform = gx.scale_by_fira(2)
   layout = gx.layout(transform, PARAMS)["in_low_rank_and_rest"]
   assert layout["projector"]["wide"].shape == (3, 2)
-  assert layout["rest"]["limit_norm_growth"]["norm"]["wide"].shape == ()
+  assert layout["rest"]["limit_norm_growth"]["norm"]["wide"].shape == (1, 1)
   assert layout["rest"]["limit_norm_growth"]["norm"]["wide"].parameter == "wide"
   moments = gx.layout(gx.scale_by_apollo(2), PARAMS)["rescale_in_low_rank"]["inner"]["divide"]["numerator"]
   assert moments["scale_by_momentum"]["moment"]["tall"].shape == (5, 2)
