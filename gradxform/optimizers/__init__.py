@@ -27,7 +27,7 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
-from gradxform.optimizers._low_rank import dion
+from gradxform.optimizers._low_rank import apollo, apollo_mini, dion, fira
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._preconditioned import shampoo, splus
@@ -104,7 +104,10 @@ __all__ = [
   # less memory than the parameters
   "adafactor",
   "adam_mini",
+  "apollo",
+  "apollo_mini",
   "came",
+  "fira",
   "galore",
   "sm3",
   # second order and line searches
