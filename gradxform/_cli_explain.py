@@ -37,6 +37,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "minimum": 1e-3,
   "name": "m",
   "start": 100.0,
+  "steps": 10,
   "step_size": -0.1,
   "threshold": 1.0,
   "value": 1.0,

@@ -46,6 +46,7 @@ DEMO_LEARNING_RATES = {
   "adamw": 3e-3,
   "amsgrad": 3e-3,
   "damped_newton": 0.3,
+  "dion": 3e-3,
   "fromage": 0.01,
   "lars": 1.0,
   "lion": 3e-4,

@@ -25,6 +25,7 @@ EXAMPLES = {
   "additive_average": gx.additive_average(0.9, initial=0.1),
   "anticipate": gx.anticipate(gx.scale_by_adam()),
   "arctan2": gx.arctan2(gx.trace(0.9), by=gx.chain(gx.absolute(), gx.root(1e-3))),
+  "as_matrices": gx.as_matrices(gx.trace(0.9), {gx.is_matrix: "rows columns -> columns rows"}),
   "average_parameters": gx.average_parameters(gx.momentum(0.1), 0.9),
   "average_from_first": gx.average_from_first(0.9),
   "begin_with": gx.begin_with(0.5),
@@ -62,6 +63,7 @@ EXAMPLES = {
   "nesterov_moment": gx.nesterov_moment(0.9),
   "newton_schulz": gx.chain(gx.scale(0.3), gx.newton_schulz((1.5, -0.5, 0.1), 2)),
   "partition": gx.partition({gx.is_matrix: gx.trace(0.9), "*": gx.scale_by_adam()}),
+  "precondition_by_factors": gx.precondition_by_factors(gx.trace(0.9), 0.9, 1e-3, 2, 1, block_size=2),
   "previous": gx.previous(gx.moving_average(0.9, initial=0.1)),
   "rectify": gx.rectify(0.9),
   "root": gx.chain(gx.square(), gx.root(1e-3, 1e-3)),
@@ -70,6 +72,7 @@ EXAMPLES = {
   "scale_by_madgrad": gx.scale_by_madgrad(0.1),
   "scale_by_galore": gx.scale_by_galore(2, 2, 0.5),
   "scale_by_factored_rms": gx.scale_by_factored_rms(min_dim_size_to_factor=2),
+  "scale_by_shampoo": gx.scale_by_shampoo(0.9, 0.9, 1e-3, 2, 1, block_size=3),
   "scaled": gx.scaled({gx.is_bias: 0.5, "*": 2.0}),
   "scale_by_momentum": gx.scale_by_momentum(0.9),
   "scale_by_rprop": gx.scale_by_rprop(0.1),
@@ -77,12 +80,14 @@ EXAMPLES = {
   "schedule_free": gx.schedule_free(gx.momentum(0.1), 0.8, learning_rate=0.1),
   "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
   "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
+  "shampoo": gx.shampoo(0.1, b2=0.9, precondition_frequency=2, block_size=3),
   "sharpness_aware": gx.sharpness_aware(gx.adam(0.1), 0.2),
   "skip_nonfinite": gx.skip_nonfinite(gx.adam(0.1), max_consecutive=4),
   "skip_spikes": gx.skip_spikes(gx.adam(0.1), window=3),
   "soap": gx.soap(0.1, max_precond_dim=4),  # in more directions than gradients have, Adam would see only rounding
   "split_real_and_imaginary": gx.split_real_and_imaginary(gx.trace(0.9)),
   "stochastic_weight_average": gx.stochastic_weight_average(gx.momentum(0.1), start=2, every=2),
+  "stop_after": gx.stop_after(2),
   "subtract": gx.subtract(gx.identity(), gx.moving_average(0.9)),
   "sum_of_squares": gx.divide(gx.identity(), by=gx.chain(gx.sum_of_squares(), gx.root(1e-3))),
   "train_only": gx.train_only(gx.momentum(0.1), where=gx.at_least_2d),
@@ -97,6 +102,7 @@ WRAPPERS = {
   "adaptive_sharpness_aware": gx.adaptive_sharpness_aware,
   "adjustable": lambda inner: gx.adjustable(gx.chain(gx.scale(1.5), inner)),  # Optax's have nothing to adjust
   "anticipate": gx.anticipate,
+  "as_matrices": lambda inner: gx.as_matrices(inner, {gx.is_matrix: "rows columns -> columns rows"}),
   "average_parameters": lambda inner: gx.average_parameters(inner, 0.9),
   "cautious": gx.cautious,
   "dynamic_loss_scale": lambda inner: gx.dynamic_loss_scale(inner, initial=4.0),
@@ -111,6 +117,7 @@ WRAPPERS = {
   "monitor": gx.monitor,
   "partition": lambda inner: gx.partition({gx.is_matrix: gx.sgd(0.1), "*": inner}),
   "route_matrices": lambda inner: gx.route_matrices(inner, others=gx.sgd(0.1)),
+  "precondition_by_factors": lambda inner: gx.precondition_by_factors(inner, 0.9, 1e-3, 2, 1),
   "schedule_free": gx.schedule_free,
   "sharpness_aware": gx.sharpness_aware,
   "skip_nonfinite": gx.skip_nonfinite,
@@ -216,3 +223,12 @@ def signature_of(tree):
   """Structure, shapes, dtypes and weak types."""
   leaves, structure = jax.tree.flatten(tree)
   return structure, [(jnp.shape(x), jnp.result_type(x), getattr(x, "weak_type", False)) for x in leaves]
+
+
+def equations(jaxpr):
+  """All equations of a program, those of its functions, loops and branches too, at each call."""
+  for equation in jaxpr.eqns:
+    yield equation
+    for inner in jax.tree.leaves(list(equation.params.values())):
+      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+        yield from equations(getattr(inner, "jaxpr", inner))

@@ -234,10 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """One number for the array, an array for each of some steps, means along some axes, slices along each, a basis."""
+  """A number, an array for each of some steps, means along some axes, slices along each, a basis, blocks."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis
+  of_blocks = len(shape) == 3 and shape[1] == shape[2] <= max(parameter, default=1)
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_blocks
 
 
 @every
@@ -319,28 +320,36 @@ KEEP_LEAVES_APART = {
   "add_noise",
   "adamuon",
   "adjustable",
+  "as_matrices",
   "came",
+  "dion",
   "every",
   "freeze",
   "galore",
   "gradient_at",
   "in_eigenbasis",
   "in_low_rank",
+  "kron",
   "masked",
   "monitor",
   "muon",
   "noisy_sgd",
   "normuon",
   "partition",
+  "precondition_by_factors",
   "route_matrices",
   "scale_by_galore",
+  "scale_by_shampoo",
+  "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
   "scaled",
+  "shampoo",
   "soap",
   "sophia",
   "split_real_and_imaginary",
   "train_only",
+  "whiten",
 }
 SPREAD_A_STEP_LATER = {"dadapt_adamw", "scale_by_dadapt"}  # the step is of the estimate from before it
 NEED_AN_ORDER = {

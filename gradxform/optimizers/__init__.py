@@ -7,6 +7,7 @@ from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, 
 from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, sophia, steepest_descent
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
 from gradxform.optimizers._factored import adafactor, came, sm3
+from gradxform.optimizers._kron import kron
 from gradxform.optimizers._layerwise import fromage, lamb, lars
 from gradxform.optimizers._lookback import (
   adan,
@@ -16,8 +17,10 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
+from gradxform.optimizers._low_rank import dion
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
+from gradxform.optimizers._preconditioned import shampoo
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
@@ -81,8 +84,11 @@ __all__ = [
   "polyak_sgd",
   # matrices as matrices
   "adamuon",
+  "dion",
+  "kron",
   "muon",
   "normuon",
+  "shampoo",
   "soap",
   # less memory than the parameters
   "adafactor",

@@ -1,9 +1,10 @@
 """Matrices as matrices."""
 
+from collections.abc import Callable
 from typing import Any
 
 from gradxform.combinators import chain
-from gradxform.core import Hyperparameter, named
+from gradxform.core import Hyperparameter, Structure, named
 from gradxform.optimizers._adam import adamw, nadamw
 from gradxform.rules import after
 from gradxform.transforms import (
@@ -15,7 +16,7 @@ from gradxform.transforms import (
   scale_by_normuon,
   scale_by_shape,
 )
-from gradxform.wrappers import in_eigenbasis, route_matrices, scale_by_galore
+from gradxform.wrappers import as_matrices, in_eigenbasis, route_matrices, scale_by_galore
 from gradxform.wrappers._eigenbasis import adam_of_plain_root
 
 
@@ -30,12 +31,13 @@ def muon(
   adam_b1: Hyperparameter = 0.9,
   adam_b2: Hyperparameter = 0.999,
   adam_weight_decay: Hyperparameter = 0.0,
+  matrix_view: Structure = None,
 ):
   """Muon: orthogonalized momentum for matrices, Adam with Nesterov's momentum for all else.
 
       p ← p − a · (orthogonalize(m) · √max(1, columns / rows) + λ · p)   for matrices
 
-  where m is a momentum that looks one step ahead, and matrices are what has two axes.
+  where m is a momentum that looks one step ahead, and matrices are what has two axes, or what `matrix_view` says.
 
   Args:
     learning_rate: the step a, of all leaves; the norms of the matrices' columns have its size.
@@ -46,14 +48,14 @@ def muon(
     adam_b1: decay of the first moment of all else.
     adam_b2: decay of the second moment of all else.
     adam_weight_decay: the weight decay of all else.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`): ``"flax"``, or patterns by path.
 
   Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; ``optax.contrib.muon``. torch
   has matrices alone, another momentum and the transposed factor; another rate for all else, other
   coefficients or factors are `route_matrices` of other transforms.
   """
-  own = chain(scale_by_muon(ns_steps=ns_steps, beta=beta, eps=eps), scale_by_shape(), add_decayed_weights(weight_decay))
   others = nadamw(learning_rate, b1=adam_b1, b2=adam_b2, eps=eps, weight_decay=adam_weight_decay)
-  return route_matrices(chain(own, scale_by_learning_rate(learning_rate)), others=others)
+  return _of_kernels(scale_by_muon("jordan", ns_steps, beta, eps), learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -65,6 +67,7 @@ def normuon(
   b2: Hyperparameter = 0.95,
   weight_decay: Hyperparameter = 0.0,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """NorMuon: Muon whose neurons, the columns of a matrix, all move about equally far; AdamW for all else.
 
@@ -77,12 +80,13 @@ def normuon(
     b2: decay of the second moment of their neurons.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Li et al. 2025, https://arxiv.org/abs/2510.05491, as in the authors' code, whose neurons are rows:
   ``scale_by_normuon(lines="columns")`` and ``scale_by_shape("rows_by_columns")`` are for such matrices.
   """
-  core = chain(scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2), scale_by_shape())
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  core = scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2)
+  return _of_kernels(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -94,6 +98,7 @@ def adamuon(
   b2: Hyperparameter = 0.95,
   weight_decay: Hyperparameter = 0.0,
   others: Any = None,
+  matrix_view: Structure = None,
 ):
   """AdaMuon: an orthogonalized momentum, with a step size for each element, of Adam's usual size; AdamW for all else.
 
@@ -106,18 +111,37 @@ def adamuon(
     b2: decay of their second moment.
     weight_decay: λ, of all leaves.
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
   Source: Si et al. 2025, Algorithm 1, https://arxiv.org/abs/2507.11005 (see `scale_by_adamuon`).
   """
   core = scale_by_adamuon(ns_steps=ns_steps, beta=beta, b2=b2)
-  return _of_matrices(core, learning_rate, weight_decay, others)
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
-def _of_matrices(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter, others: Any):
+def viewed(core: Callable[..., Any], matrix_view: Any, *args: Any, **kwargs: Any):
+  """A core of all axes or, as `matrix_view` says, of matrices in the last two, which the others count."""
+  if matrix_view is None:
+    return core(*args, **kwargs)
+  return as_matrices(core(*args, **kwargs, axes=2), matrix_view)
+
+
+def decayed(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+  """A core, with decay that is decoupled from it, and a learning rate for both."""
+  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+def of_matrices(
+  core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter, others: Any = None, matrix_view: Any = None
+):
   """An optimizer of matrices by their core, and of all else."""
-  own = chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
   rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
-  return route_matrices(own, others=rest)
+  return route_matrices(decayed(core, learning_rate, weight_decay), others=rest, matrix_view=matrix_view)
+
+
+def _of_kernels(core: Any, *rest: Any):
+  """One of matrices that are multiplied from the left, where steps should change the outputs equally."""
+  return of_matrices(chain(core, scale_by_shape()), *rest)
 
 
 @named
@@ -145,8 +169,7 @@ def galore(
   Source: Zhao et al. 2024, https://arxiv.org/abs/2403.03507, with the bases of the longer sides as in
   ``optax.contrib.galore`` (see `in_low_rank`).
   """
-  core = scale_by_galore(rank, update_proj_gap, scale, base_optimizer)
-  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+  return decayed(scale_by_galore(rank, update_proj_gap, scale, base_optimizer), learning_rate, weight_decay)
 
 
 @named
@@ -159,6 +182,7 @@ def soap(
   weight_decay: Hyperparameter = 0.01,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
+  axes: int | None = None,
 ):
   """SOAP: Adam in the eigenbases of Shampoo's preconditioner, which are renewed now and then.
 
@@ -174,6 +198,7 @@ def soap(
     weight_decay: λ, of all parameters, after the step.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one: 2 for stacked matrices. All if not given.
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code, whose updates these
   are for arrays of any number of axes without its options ``merge_dims`` and ``precondition_1d``.
@@ -181,4 +206,4 @@ def soap(
   after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
   core, decay = adam_of_plain_root(b1, b2, eps), add_decayed_weights(weight_decay)
   step = chain(core, after_step, decay, scale_by_learning_rate(learning_rate))
-  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim)
+  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)

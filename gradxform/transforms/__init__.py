@@ -39,6 +39,7 @@ from gradxform.transforms._curvature import (
 )
 from gradxform.transforms._d_adaptation import scale_by_dadapt, scale_by_prodigy
 from gradxform.transforms._decay import add_cautiously_decayed_weights, add_decayed_weights
+from gradxform.transforms._dion import scale_by_dion
 from gradxform.transforms._distance import scale_by_distance_over_gradients, scale_by_dog, scale_by_dowg
 from gradxform.transforms._factored import factored_moving_average, scale_by_confidence, scale_by_factored_rms
 from gradxform.transforms._guards import keep_params_nonnegative, zero_nans
@@ -91,6 +92,7 @@ from gradxform.transforms._pointwise import (
   set_to_zero,
   sign,
   square,
+  stop_after,
 )
 from gradxform.transforms._polyak import scale_by_polyak
 from gradxform.transforms._privacy import differentially_private_aggregate
@@ -115,6 +117,7 @@ __all__ = [
   "set_to_zero",
   "sign",
   "square",
+  "stop_after",
   # what an array comes down to
   "matrix_norm",
   "mean_of_squares",
@@ -192,6 +195,7 @@ __all__ = [
   "scale_by_amsgrad",
   "scale_by_belief",
   "scale_by_confidence",
+  "scale_by_dion",
   "scale_by_factored_rms",
   "scale_by_lion",
   "scale_by_muon",

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from gradxform._checks import check_not_negative, check_number, check_real, is_normal
+from gradxform._checks import check_integer, check_not_negative, check_number, check_real, is_normal
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import as_real, elementwise
 from gradxform.tree import cbrt, sqrt
@@ -60,6 +60,31 @@ def begin_with(value: Hyperparameter):
     return jnp.where(t == 1, jnp.asarray(value, u.dtype), u)
 
   return elementwise("begin_with", rule, value=value)
+
+
+@named
+def stop_after(steps: int):
+  """Passes the first updates on, and 0 after them.
+
+      u ← u at the steps 1, …, n;   0 after them
+
+  In an `add` it stands for what begins later.
+
+  Args:
+    steps: n, at least 0.
+
+  Source: the first steps of Distributed Shampoo, Shi et al. 2023, https://arxiv.org/abs/2309.06497, which
+  are those of another method.
+
+  >>> stop_after(2)
+  stop_after(steps=2)
+  """
+  check_integer("stop_after", minimum=0, steps=steps)
+
+  def rule(u, *, count):
+    return jnp.where(count < steps, u, 0)
+
+  return elementwise("stop_after", rule)
 
 
 @named

@@ -9,12 +9,15 @@ from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
 from gradxform.wrappers._every import every, scale_by_sophia
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
+from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
+from gradxform.wrappers._matrices import as_matrices, route_matrices
 from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._monitor import monitor
 from gradxform.wrappers._primal import generalised_primal_averaging, schedule_free
-from gradxform.wrappers._select import freeze, masked, partition, route_matrices, scaled, train_only
+from gradxform.wrappers._select import freeze, masked, partition, scaled, train_only
+from gradxform.wrappers._shampoo import precondition_by_factors, scale_by_shampoo
 from gradxform.wrappers._sharpness import adaptive_sharpness_aware, gradient_at, sharpness_aware
 
 __all__ = [
@@ -22,10 +25,12 @@ __all__ = [
   "freeze", "masked", "partition", "route_matrices", "scaled", "train_only",
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
-  # in which basis, in which direction
-  "in_eigenbasis", "in_low_rank", "anticipate", "cautious",
+  # in which shape, in which basis, in which direction
+  "as_matrices", "in_eigenbasis", "in_low_rank", "anticipate", "cautious", "precondition_by_factors",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_soap", "scale_by_sophia",
+  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia",
+  # factors of whole trees that are renewed now and then
+  "scale_by_kron", "whiten",
   # how far to go along
   "mechanize",
   # where the gradient is taken

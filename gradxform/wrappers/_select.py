@@ -7,7 +7,7 @@ from gradxform._checks import check_transform, rejected
 from gradxform.compounds import Chain
 from gradxform.core import Hyperparameter, Structure, named, part_of, stages_of
 from gradxform.parts import Part
-from gradxform.selection import WANTED, is_matrix, is_selector, labels, not_
+from gradxform.selection import WANTED, is_selector, labels
 from gradxform.transforms import scale
 from gradxform.wrappers._choices import ByLabel, Choice, FirstMatch, choice_of
 from gradxform.wrappers._routing import Routed, Still
@@ -58,33 +58,6 @@ def partition(groups: Mapping[Any, Any], *, by: Structure = None):
   names = labels(groups) if by is None else list(groups)
   children = [(name, Chain(stages_of(transform))) for name, transform in zip(names, groups.values(), strict=True)]
   return Chain([("partition", Routed(children, choice))])
-
-
-@named
-def route_matrices(matrices: Any, *, others: Any):
-  """Applies one transform to the matrices of a tree, the leaves with two axes, and another to the rest.
-
-      u ← matrices(u) where u has two axes, else others(u)
-
-  This is `partition` by `is_matrix`: each sees its own leaves alone.
-
-  Args:
-    matrices: a transform, ours or Optax's.
-    others: a transform, ours or Optax's.
-
-  State: ``matrices`` and ``others``, each a dict of stages as in `chain`, with holes in the place of
-  the other's leaves.
-
-  Source: the labels of ``optax.contrib.muon``.
-
-  >>> from gradxform import adam, orthogonalize
-  >>> print(route_matrices(orthogonalize(), others=adam(0.1)).scope.name)
-  WHOLE_TREE
-  """
-  check_transform("route_matrices", "matrices", matrices)
-  check_transform("route_matrices", "others", others)
-  children = [("matrices", Chain(stages_of(matrices))), ("others", Chain(stages_of(others)))]
-  return Routed(children, FirstMatch("route_matrices(...)", (is_matrix, not_(is_matrix))))
 
 
 @named

@@ -70,6 +70,17 @@ def test_what_depends_on_the_count_by_hand():
   np.testing.assert_allclose(got, [(1, 7), (np.sqrt(2), -0.25), (np.sqrt(3), -0.25)], rtol=1e-6)
 
 
+def test_stop_after_passes_the_first_updates_alone():
+  transform, got = gx.stop_after(2), []
+  state = transform.init(U)
+  for _ in range(3):
+    out, state = transform.update(U, state)
+    got.append(out[0])
+  np.testing.assert_array_equal(got, [U[0], U[0], 0.0])
+  with pytest.raises(ValueError, match=r"`stop_after\(steps=\.\.\.\)` must be at least 0, got -1"):
+    gx.stop_after(-1)
+
+
 def test_zero_is_zero_even_of_nan():
   transform, u = gx.set_to_zero(), jnp.asarray([1.0, jnp.nan, -jnp.inf])
   np.testing.assert_array_equal(transform.update(u, transform.init(u))[0], [0.0, 0.0, 0.0])

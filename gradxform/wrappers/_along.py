@@ -1,0 +1,33 @@
+"""Products along the axes of an array: with matrices, and with itself."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradxform.core import is_hole
+from gradxform.tree import promoted
+
+
+def times_along(x: jax.Array, matrices: tuple[Any, ...], *, stacked: int = 0) -> jax.Array:
+  """The array multiplied along each axis by the matrix of that axis, where there is one.
+
+  Args:
+    x: the array, or a stack of arrays.
+    matrices: for each axis of one array a matrix, or in a stack a stack of them, or a hole.
+    stacked: how many axes, the first ones, are those of the stack.
+  """
+  stack = tuple(range(stacked))
+  for axis, matrix in enumerate(matrices, stacked):
+    if not is_hole(matrix):
+      dtype = promoted(x.dtype, matrix.dtype)
+      dimensions = (((stacked + 1,), (axis,)), (stack, stack))
+      x = jnp.moveaxis(jax.lax.dot_general(matrix.astype(dtype), x.astype(dtype), dimensions), stacked, axis)
+  return x
+
+
+def square_along(u: jax.Array, axis: int, *, stacked: int = 0) -> jax.Array:
+  """The array's product with its conjugate over all axes but one: u uᴴ, uᵀ ū, …; in a stack one for each array."""
+  stack = tuple(range(stacked))
+  others = tuple(i for i in range(stacked, u.ndim) if i != axis + stacked)
+  return jax.lax.dot_general(u, u.conj(), ((others, others), (stack, stack)))

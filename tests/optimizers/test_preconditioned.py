@@ -1,0 +1,102 @@
+"""Shampoo as in Meta's code, as a loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradxform as gx
+
+SHAPES = {"square": (4, 4), "tall": (5, 3), "row": (1, 4), "cube": (2, 3, 4), "vector": (3,), "number": ()}
+
+
+def after_fifty_steps(optimizer, params, grads):
+  start = {k: jnp.asarray(p) for k, p in params.items()}
+  body = lambda carry, g: (optimizer.step(g, carry[1], carry[0]), None)
+  run = jax.jit(lambda: jax.lax.scan(body, (start, optimizer.init(start)), grads)[0][0])
+  return run()
+
+
+def inverse_root(a, order):
+  values, vectors = np.linalg.eigh(a)
+  return vectors * (values - min(values.min(), 0.0) + 1e-12) ** (-1 / order) @ vectors.T
+
+
+def shampoos(param, grads, *, rate=0.01, b1=0.9, b2=None, decay=0.0, every=10, start=None, norm="adam"):
+  """Meta's loop for one array that is not cut, but for a vector, whose elements stand alone here."""
+  start = every if start is None else start
+  whole = param.reshape(param.shape or (1,))
+  diagonal = whole.ndim == 1
+  factors = [np.zeros(n) if diagonal else np.zeros((n, n)) for n in whole.shape]
+  roots, m, v = list(factors), np.zeros_like(whole), np.zeros_like(whole)
+  for t, g in enumerate(grads.reshape(len(grads), *whole.shape), 1):
+    for axis, n in enumerate(whole.shape):
+      flat = np.moveaxis(g, axis, 0).reshape(n, -1)
+      square = g**2 if diagonal else flat @ flat.T
+      factors[axis] = factors[axis] + square if b2 is None else b2 * factors[axis] + (1 - b2) * square
+    m, v = b1 * m + (1 - b1) * g, 0.999 * v + 0.001 * g**2
+    filtered = m / (1 - b1**t)
+    step = filtered / (np.sqrt(v / (1 - 0.999**t)) + 1e-8) if norm == "adam" else filtered
+    if t == start or (t > start and t % every == 0):
+      corrected = [f / (1 if b2 is None else 1 - b2**t) for f in factors]
+      roots = [(f + 1e-12) ** -0.5 if diagonal else inverse_root(f, 2 * whole.ndim) for f in corrected]
+    direction = step
+    if t >= start:
+      direction = filtered
+      for axis, root in enumerate(roots):
+        times = root * direction if diagonal else np.tensordot(root, direction, (1, axis))
+        direction = np.moveaxis(times, 0, axis)
+      direction = direction * np.linalg.norm(step) / np.linalg.norm(direction)
+    whole = whole - rate * (direction + decay * whole)
+  return whole.reshape(param.shape)
+
+
+SETTINGS = {
+  "defaults": ({}, {}),
+  "averages": (
+    {"b1": 0.8, "b2": 0.9, "weight_decay": 0.1, "precondition_frequency": 6},
+    {"b1": 0.8, "b2": 0.9, "decay": 0.1, "every": 6},
+  ),
+  "grafted to SGD": (
+    {"magnitude": gx.shared("momentum"), "precondition_frequency": 4, "start_preconditioning_step": 7},
+    {"norm": "sgd", "every": 4, "start": 7},
+  ),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_shampoo_is_metas_loop_for_fifty_steps(name, float64):
+  options, settings = SETTINGS[name]
+  rng = np.random.default_rng(0)
+  params = {k: rng.normal(size=shape) for k, shape in SHAPES.items()}
+  grads = {k: rng.normal(size=(50, *shape)) for k, shape in SHAPES.items()}
+  got = after_fifty_steps(gx.shampoo(0.01, **options), params, grads)
+  for key, param in params.items():
+    wanted = shampoos(param, grads[key], **settings)
+    np.testing.assert_allclose(got[key], wanted, rtol=1e-12, atol=1e-12, err_msg=key)
+
+
+def test_until_it_has_roots_it_is_adam_and_then_as_long_as_adam(float64):
+  params = {"w": jnp.zeros((4, 3))}
+  optimizer, adam = gx.shampoo(0.1, precondition_frequency=3), gx.adam(0.1)
+  state, plain = optimizer.init(params), adam.init(params)
+  for step in range(4):
+    g = {"w": jnp.asarray(np.random.default_rng(step).normal(size=(4, 3)))}
+    u, state = optimizer.update(g, state, params)
+    wanted, plain = adam.update(g, plain, params)
+    np.testing.assert_allclose(jnp.linalg.norm(u["w"]), jnp.linalg.norm(wanted["w"]), rtol=1e-12)
+    assert np.allclose(u["w"], wanted["w"], rtol=1e-12) == (step < 2)
+
+
+def test_a_momentum_is_kept_once():
+  state = gx.shampoo(0.1).init({"w": jnp.zeros((4, 3))})
+  assert sum(leaf.shape == (4, 3) for leaf in jax.tree.leaves(state)) == 2  # with that of Adam's squares
+
+
+def test_zero_gradients_leave_parameters_as_they_are():
+  params = {"w": jnp.ones((4, 3)), "b": jnp.ones(3, jnp.bfloat16)}
+  optimizer, moved = gx.shampoo(0.1, precondition_frequency=2), params
+  state = optimizer.init(params)
+  for _ in range(4):
+    moved, state = optimizer.step(jax.tree.map(jnp.zeros_like, params), state, moved)
+  jax.tree.map(np.testing.assert_array_equal, moved, params)
