@@ -234,11 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """A number, an array for each of some steps, means along some axes, slices along each, a basis, blocks."""
+  """A number, an array for each of some steps, means along some axes, slices along each, bases, values."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
-  of_blocks = len(shape) == 3 and shape[1] == shape[2] <= max(parameter, default=1)
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_blocks
+  of_axes = 0 < len(shape) < 4 and shape[-1] <= max(parameter, default=1) and shape[-1] == shape[-2:][0]
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_axes
 
 
 @every
@@ -308,8 +308,10 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
   "displacement",
   "hessian_diagonal",
   "hutchinson_diagonal",
+  "kl_shampoo",  # as the next
   "in_eigenbasis",  # the first call sets up the bases alone
   "rectify",
+  "scale_by_kl_shampoo",
   "scale_by_soap",
   "set_to_zero",
   "soap",
@@ -330,6 +332,7 @@ KEEP_LEAVES_APART = {
   "in_eigenbasis",
   "in_exact_eigenbasis",
   "in_low_rank",
+  "kl_shampoo",
   "kron",
   "masked",
   "monitor",

@@ -9,6 +9,7 @@ from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
 from gradxform.wrappers._every import every, scale_by_sophia
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
+from gradxform.wrappers._kl_shampoo import scale_by_kl_shampoo
 from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
@@ -31,6 +32,8 @@ __all__ = [
   "precondition_by_factors",
   # cores around a transform of one's choice
   "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus",
+  # cores with bases that follow
+  "scale_by_kl_shampoo",
   # factors of whole trees that are renewed now and then
   "scale_by_kron", "whiten",
   # how far to go along
