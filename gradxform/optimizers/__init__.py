@@ -27,10 +27,10 @@ from gradxform.optimizers._lookback import (
   simplified_ademamix,
 )
 from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
-from gradxform.optimizers._low_rank import dion
+from gradxform.optimizers._low_rank import apollo, apollo_mini, dion, fira
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
-from gradxform.optimizers._preconditioned import shampoo
+from gradxform.optimizers._preconditioned import shampoo, splus
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
@@ -100,10 +100,14 @@ __all__ = [
   "normuon",
   "shampoo",
   "soap",
+  "splus",
   # less memory than the parameters
   "adafactor",
   "adam_mini",
+  "apollo",
+  "apollo_mini",
   "came",
+  "fira",
   "galore",
   "sm3",
   # second order and line searches

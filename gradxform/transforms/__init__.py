@@ -28,6 +28,7 @@ from gradxform.transforms._clipping import (
   clip_by_block_rms,
   clip_by_count,
   clip_by_global_norm,
+  limit_norm_growth,
 )
 from gradxform.transforms._conjugate import conjugate_directions
 from gradxform.transforms._correction import bias_correction, rectify
@@ -152,6 +153,7 @@ __all__ = [
   "clip_by_block_rms",
   "clip_by_count",
   "clip_by_global_norm",
+  "limit_norm_growth",
   # norms and means of arrays
   "centralize",
   "normalize",
