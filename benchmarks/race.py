@@ -109,8 +109,7 @@ class Race:
     self.task, self.bar = task, bar
     self.all = task.steps // task.every
     self.keys = {seed: jax.random.split(jax.random.key(seed)) for seed in (TUNING_SEED, *SEEDS)}
-    start = jax.jit(task.start)
-    self.initial = {seed: start(keys[0]) for seed, keys in self.keys.items()}
+    self.initial = {seed: task.start(keys[0]) for seed, keys in self.keys.items()}
     self.adamw: Run | None = None
     self.results: dict[str, Result] = {}
 
@@ -264,11 +263,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = race_tasks.shakespeare(options.texts)
     if options.quick:
       tasks = [
-        race_tasks.characters(texts, steps=20, every=2, width=16, length=16, size=4),
+        race_tasks.characters(texts, steps=20, every=2, small=True),
         race_tasks.digits(steps=20, every=2, data="digits", size=16),
       ]
     else:
-      tasks = [race_tasks.characters(texts, steps=400, every=10), race_tasks.digits(steps=500, every=10)]
+      tasks = [race_tasks.characters(texts, steps=400, every=10), race_tasks.digits(steps=200, every=5)]
     races = raced(tasks, options.field, options.output)
     for race in races:
       print()
