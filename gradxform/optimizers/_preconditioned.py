@@ -1,20 +1,24 @@
-"""Gradients divided by roots of their squares along each axis."""
+"""Gradients divided by roots of their squares along each axis, and signs in the bases of these."""
 
 from typing import Any
 
 from gradxform.combinators import add, chain, divide, graft, share, shared
-from gradxform.core import Hyperparameter, named
+from gradxform.core import Hyperparameter, Structure, named
+from gradxform.optimizers._matrix import of_matrices
 from gradxform.transforms import (
   add_decayed_weights,
   bias_correction,
   moving_average,
   root,
+  scale,
   scale_by_learning_rate,
   scale_by_momentum,
+  scale_by_shape,
+  sign,
   square,
   stop_after,
 )
-from gradxform.wrappers import precondition_by_factors
+from gradxform.wrappers import average_parameters, precondition_by_factors, scale_by_splus
 
 
 @named
@@ -65,3 +69,44 @@ def shampoo(
     step=divide(shared("momentum"), by=second) if magnitude is None else magnitude,
   )
   return chain(direction, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+@named
+def splus(
+  learning_rate: Hyperparameter = 0.1,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  ema_rate: Hyperparameter = 0.999,
+  weight_decay: Hyperparameter = 1e-2,
+  inverse_every: int = 100,
+  others: Any = None,
+  matrix_view: Structure = None,
+):
+  """SPlus: the sign of a momentum in the eigenbases of Shampoo's averages, and an average of the parameters.
+
+      p ← p − a · 2 / (rows + columns) · (P · sign(Pᴴ m Q) · Qᴴ + λ · p)   for matrices
+      p ← p − a · (sign(m) + λ · p) / 1000   for all else
+
+  Gradients are taken at p; `gx.averaged` reads the average, which is what is evaluated.
+
+  Args:
+    learning_rate: the step a; it is the same for matrices of all sizes.
+    b1: decay of the momentum m.
+    b2: decay of the averages of which the bases P and Q are.
+    ema_rate: decay of the average of the parameters.
+    weight_decay: λ, of all parameters.
+    inverse_every: the number of steps for which bases are kept, at least 1.
+    others: the optimizer of all else, the second line if not given.
+    matrix_view: how leaves are seen as matrices, as in `route_matrices`; those with two axes as they are if not given.
+
+  Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code, which counts among all
+  else matrices with 10,000 or more rows or columns, and those that have ``embed`` or ``layernorm`` in
+  their names: here ``matrix_view={"*embed*": None}`` does. Its average is of the parameters before each
+  step, here it is of those after it.
+  """
+  signs = chain(scale_by_momentum(b1), sign(), add_decayed_weights(weight_decay), scale(1e-3))
+  core = chain(scale_by_splus(b1, b2, inverse_every), add_decayed_weights(weight_decay))
+  shaped = chain(core, scale_by_shape("inverse_mean_side"))
+  rest = chain(signs, scale_by_learning_rate(learning_rate)) if others is None else others
+  return average_parameters(of_matrices(shaped, learning_rate, 0.0, rest, matrix_view), ema_rate)

@@ -12,7 +12,7 @@ from gradxform.core import named
 from gradxform.lifted import rows_and_columns
 from gradxform.parts import Like
 from gradxform.rules import as_real, per_array
-from gradxform.tree import sqrt
+from gradxform.tree import matrix_norms
 
 
 @named
@@ -31,11 +31,7 @@ def matrix_norm():
   def flows_on(like: Like) -> Like:
     return dataclasses.replace(as_real(like), shape=like.shape[:-2] + (1,) * len(like.shape[-2:]))
 
-  def rule(u):
-    axes = tuple(range(u.ndim))[-2:]
-    return sqrt(jnp.sum(jnp.square(jnp.abs(u)), axis=axes, keepdims=True))
-
-  return per_array("matrix_norm", rule, output=flows_on)
+  return per_array("matrix_norm", matrix_norms, output=flows_on)
 
 
 _AXIS = {"rows": -2, "columns": -1}
@@ -80,6 +76,7 @@ _FACTORS: dict[str, Callable[[int, int], float]] = {
   "rows_to_columns": lambda rows, columns: math.sqrt(rows / max(columns, 1)),
   "longer_side": lambda rows, columns: math.sqrt(max(rows, columns)),
   "size": lambda rows, columns: math.sqrt(rows * columns),
+  "inverse_mean_side": lambda rows, columns: 2 / max(rows + columns, 1),
 }
 
 
@@ -88,20 +85,21 @@ def scale_by_shape(factor: str = "columns_by_rows"):
   """Scales each matrix, which is in the last two axes, by a function of its shape.
 
       u ← u · √max(1, columns / rows),   u · √max(1, rows / columns),   u · √(columns / rows),
-      u · √(rows / columns),   u · √max(rows, columns)   or   u · √(rows · columns)
+      u · √(rows / columns),   u · √max(rows, columns),   u · √(rows · columns)   or   u · 2 / (rows + columns)
 
   Args:
     factor: ``columns_by_rows``, for matrices that are multiplied from the left, as Flax's kernels;
       ``rows_by_columns``, for those that are multiplied from the right, as torch's weights;
       ``columns_to_rows`` and ``rows_to_columns``, for the same, less than 1 where outputs are fewer than
-      inputs; ``longer_side``, which gives orthogonal matrices the root mean square 1; or ``size``,
-      which gives it to matrices of norm 1.
+      inputs; ``longer_side``, which gives orthogonal matrices the root mean square 1; ``size``,
+      which gives it to matrices of norm 1; or ``inverse_mean_side``, for signs in another basis.
 
   Source: Jordan et al. 2024, Muon, https://kellerjordan.github.io/posts/muon/, for the first two; Ahn
   et al. 2025, https://arxiv.org/abs/2504.05295, and Pethick et al. 2025,
   https://arxiv.org/abs/2502.07529, for the next two; Liu et al. 2025,
   https://arxiv.org/abs/2502.16982, for ``longer_side``, and Si et al. 2025,
-  https://arxiv.org/abs/2507.11005, for the last, both times 0.2. Optax's Muon has the first, torch's
+  https://arxiv.org/abs/2507.11005, for ``size``, both times 0.2; Frans et al. 2025, SPlus,
+  https://arxiv.org/abs/2506.07254, for the last. Optax's Muon has the first, torch's
   the second, both the third as an option.
   """
   check_choice("scale_by_shape", tuple(_FACTORS), factor=factor)

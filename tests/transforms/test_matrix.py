@@ -41,6 +41,7 @@ def test_factors_of_the_shape():
   np.testing.assert_allclose(once(gx.scale_by_shape("longer_side"), wide), np.sqrt(8) * wide, rtol=1e-6)
   np.testing.assert_allclose(once(gx.scale_by_shape("longer_side"), jnp.ones(9)), 3.0)
   np.testing.assert_allclose(once(gx.scale_by_shape("size"), tall), 4 * tall, rtol=1e-6)
+  np.testing.assert_allclose(once(gx.scale_by_shape("inverse_mean_side"), tall), tall / 5, rtol=1e-6)
 
 
 def test_an_unknown_choice_is_refused():
