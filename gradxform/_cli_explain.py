@@ -66,6 +66,7 @@ ILLUSTRATIONS: dict[str, Any] = {
   "matrices": gx.orthogonalize(),
   "numerator": gx.moving_average(0.9),
   "others": gx.scale_by_adam(),
+  "rest": gx.limit_norm_growth(),
   "statistic": gx.chain(gx.square(), gx.previous(gx.moving_average(0.9)), gx.root(eps=1e-6)),
   "cautious.inner": gx.adam(1e-3),
   "subtrahend": gx.moving_average(0.9),

@@ -63,6 +63,16 @@ def norm(x: jax.Array) -> jax.Array:
   return sqrt(jnp.sum(jnp.square(jnp.abs(x))))
 
 
+def norms(x: jax.Array, axis: Any) -> jax.Array:
+  """The Euclidean norms along some axes, which stay, of length 1."""
+  return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axis, keepdims=True))
+
+
+def matrix_norms(x: jax.Array) -> jax.Array:
+  """Those of matrices, in the last two axes; a vector is a matrix of one row."""
+  return norms(x, tuple(range(x.ndim))[-2:])
+
+
 @functools.cache
 def promoted(a: np.dtype, b: np.dtype) -> np.dtype:
   """The common dtype of two, the first float32 at least; whatever the user's mode of promotion."""

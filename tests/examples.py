@@ -55,6 +55,10 @@ EXAMPLES = {
   "in_eigenbasis": gx.in_eigenbasis(gx.scale_by_rms(), 0.9, 2),
   "in_exact_eigenbasis": gx.in_exact_eigenbasis(gx.trace(0.9), 0.9, 2),
   "in_low_rank": gx.in_low_rank(gx.scale_by_rms(), 2, 2, 0.5),
+  "in_low_rank_and_rest": gx.in_low_rank_and_rest(gx.scale_by_rms(), gx.trace(0.5), 2, 2, 0.5),
+  "rescale_in_low_rank": gx.rescale_in_low_rank(gx.scale_by_rms(), 2, 2),
+  "scale_by_apollo": gx.scale_by_apollo(2, 2),
+  "scale_by_fira": gx.scale_by_fira(2, 2),
   "matrix_norm": gx.divide(gx.identity(), by=gx.chain(gx.matrix_norm(), gx.add_constant(1e-3))),
   "mean_over": gx.divide(gx.identity(), by=gx.chain(gx.absolute(), gx.mean_over("columns"), gx.root(1e-3))),
   "mean_of_squares": gx.divide(gx.identity(), by=gx.chain(gx.mean_of_squares(), gx.root(1e-3))),
@@ -113,11 +117,13 @@ WRAPPERS = {
   "in_eigenbasis": lambda inner: gx.in_eigenbasis(inner, 0.9, 1),
   "in_exact_eigenbasis": lambda inner: gx.in_exact_eigenbasis(inner, 0.9, 2),
   "in_low_rank": lambda inner: gx.in_low_rank(inner, 1, 2),
+  "in_low_rank_and_rest": lambda inner: gx.in_low_rank_and_rest(inner, gx.trace(0.5), 1, 2),
   "lookahead": lambda inner: gx.lookahead(inner, every=2),
   "masked": lambda inner: gx.masked(inner, where=gx.at_least_2d),
   "mechanize": lambda inner: gx.mechanize(inner, s_init=0.01),
   "monitor": gx.monitor,
   "partition": lambda inner: gx.partition({gx.is_matrix: gx.sgd(0.1), "*": inner}),
+  "rescale_in_low_rank": lambda inner: gx.rescale_in_low_rank(inner, 1, 2),
   "route_matrices": lambda inner: gx.route_matrices(inner, others=gx.sgd(0.1)),
   "precondition_by_factors": lambda inner: gx.precondition_by_factors(inner, 0.9, 1e-3, 2, 1),
   "schedule_free": gx.schedule_free,
@@ -141,6 +147,10 @@ def example(name):
   return factory(learning_rate=0.1) if takes_rate else factory()
 
 
+# Where there is no model to ask for logits, such as on a surface.
+WITHOUT_A_MODEL = [name for name in optimizers.__all__ if "logits_fn" not in example(name).part.reads]
+
+
 def extras(params, grads):
   """What some rules ask for besides the gradients, of a convex quadratic that has these gradients here."""
   flat = jax.tree.leaves(grads)
@@ -154,8 +164,14 @@ def extras(params, grads):
 
   wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))
   start, slopes = [wide(x) for x in jax.tree.leaves(params)], [wide(g) for g in flat]
+
+  def logits_of(q):
+    """Of two examples among three classes, linear in the parameters."""
+    sums = sum((jnp.sum(jnp.real(wide(x))) for x in jax.tree.leaves(q)), start=jnp.zeros(()))
+    return jnp.asarray([[0.1, -0.2, 0.3], [0.5, 0.0, -0.1]], sums.dtype) * sums
+
   given = {"value": objective(params), "grad": grads, "value_fn": objective, "grad_fn": jax.grad(objective)}
-  return {**given, "key": jax.random.key(0)}
+  return {**given, "logits_fn": logits_of, "key": jax.random.key(0)}
 
 
 def given(transform, grads):
@@ -225,3 +241,12 @@ def signature_of(tree):
   """Structure, shapes, dtypes and weak types."""
   leaves, structure = jax.tree.flatten(tree)
   return structure, [(jnp.shape(x), jnp.result_type(x), getattr(x, "weak_type", False)) for x in leaves]
+
+
+def equations(jaxpr):
+  """All equations of a program, those of its functions, loops and branches too, at each call."""
+  for equation in jaxpr.eqns:
+    yield equation
+    for inner in jax.tree.leaves(list(equation.params.values())):
+      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+        yield from equations(getattr(inner, "jaxpr", inner))

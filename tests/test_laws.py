@@ -234,11 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """A number, an array for each of some steps, means along some axes, slices along each, bases, values."""
+  """A number, arrays of some steps, means along some axes, slices along each, a basis, of axes, rows of one element."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
   of_axes = 0 < len(shape) < 4 and shape[-1] <= max(parameter, default=1) and shape[-1] == shape[-2:][0]
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_axes
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),), (*parameter, 1)) or means or in_a_basis or of_axes
 
 
 @every
@@ -306,6 +306,7 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
   "accumulate",  # at the first of two calls
   "begin_with",
   "displacement",
+  "gauss_newton_bartlett",
   "hessian_diagonal",
   "hutchinson_diagonal",
   "kl_shampoo",  # as the next
@@ -319,19 +320,24 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
 }
 # They see the whole tree for noise, a count or a measure alone, to make another tree of it, or to set hyperparameters.
 KEEP_LEAVES_APART = {
-  "add_noise",
+  "adam_mini",
   "adamuon",
+  "add_noise",
   "adjustable",
+  "apollo",
+  "apollo_mini",
   "as_matrices",
   "came",
   "dion",
   "every",
+  "fira",
   "freeze",
   "galore",
   "gradient_at",
   "in_eigenbasis",
   "in_exact_eigenbasis",
   "in_low_rank",
+  "in_low_rank_and_rest",
   "kl_shampoo",
   "kron",
   "masked",
@@ -340,19 +346,25 @@ KEEP_LEAVES_APART = {
   "noisy_sgd",
   "normuon",
   "partition",
+  "rescale_in_low_rank",
   "precondition_by_factors",
   "route_matrices",
+  "scale_by_adam_mini",
+  "scale_by_apollo",
+  "scale_by_fira",
   "scale_by_galore",
   "scale_by_shampoo",
   "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
   "scale_by_splus",
+  "scale_by_sophia_g",
   "scaled",
   "shampoo",
   "soap",
   "sophia",
   "splus",
+  "sophia_g",
   "split_real_and_imaginary",
   "train_only",
   "whiten",
@@ -384,6 +396,9 @@ REFUSE_COMPLEX = {
   "hutchinson_diagonal": "hutchinson_diagonal",
   "scale_by_sophia": "hutchinson_diagonal",
   "sophia": "hutchinson_diagonal",
+  "gauss_newton_bartlett": "gauss_newton_bartlett",
+  "scale_by_sophia_g": "clip",
+  "sophia_g": "clip",
   "cautious": "where_positive",
   "precondition_by_hessian_diagonal": "hessian_diagonal",
   "precondition_by_hessian": "precondition_by_hessian",

@@ -28,10 +28,12 @@ from gradxform.transforms._clipping import (
   clip_by_block_rms,
   clip_by_count,
   clip_by_global_norm,
+  limit_norm_growth,
 )
 from gradxform.transforms._conjugate import conjugate_directions
 from gradxform.transforms._correction import bias_correction, rectify
 from gradxform.transforms._curvature import (
+  gauss_newton_bartlett,
   hessian_diagonal,
   hutchinson_diagonal,
   precondition_by_hessian,
@@ -151,6 +153,7 @@ __all__ = [
   "clip_by_block_rms",
   "clip_by_count",
   "clip_by_global_norm",
+  "limit_norm_growth",
   # norms and means of arrays
   "centralize",
   "normalize",
@@ -213,6 +216,7 @@ __all__ = [
   "scale_by_yogi",
   # curvature
   "conjugate_directions",
+  "gauss_newton_bartlett",
   "hessian_diagonal",
   "hutchinson_diagonal",
   "precondition_by_hessian",

@@ -1,4 +1,4 @@
-"""Bounds on updates: element by element, array by array, all together."""
+"""Bounds on updates: element by element, array by array, all together, and from step to step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from gradxform._checks import check_not_negative, check_positive, check_real
 from gradxform.core import Hyperparameter, named
-from gradxform.rules import elementwise, per_array, whole_tree
-from gradxform.tree import global_norm, real_dtype, sqrt
+from gradxform.rules import Slot, elementwise, per_array, whole_tree
+from gradxform.tree import global_norm, matrix_norms, norms, real_dtype, sqrt
 
 
 @named
@@ -59,6 +59,36 @@ def clip_by_block_rms(threshold: Hyperparameter):
 
 
 @named
+def limit_norm_growth(growth: Hyperparameter = 1.01, eps: Hyperparameter = 1e-8):
+  """Scales each matrix down so that its norm is at most a multiple of what it was at the last step.
+
+      u ← u · min(1, c · (n + eps) / ‖u‖);   n ← ‖u‖, of what comes out
+
+  At the first step, and after one whose norm was 0, there is no bound. The matrix is in the last two
+  axes, those before count them; a vector is a matrix of one row.
+
+  Args:
+    growth: the multiple c, greater than 0; with less than 1 norms have to shrink.
+    eps: added to the norm of the last step; greater than 0.
+
+  State: ``norm``, n, one number for each matrix.
+
+  Source: Chen et al. 2024, Fira, https://arxiv.org/abs/2410.01623, as in the authors' code, in
+  which a norm of 0 at the last step bounds the next by c · eps.
+  """
+  check_positive("limit_norm_growth", growth=growth, eps=eps)
+
+  def rule(u, last, *, growth, eps):
+    now = matrix_norms(u)
+    ratio = jnp.where(last == 0, 0, now / jnp.where(last == 0, 1, last + eps))
+    excess = jnp.maximum(ratio, growth) / growth
+    return u / excess, now / excess
+
+  slots = {"norm": Slot(shape=lambda shape: shape[:-2] + (1,) * len(shape[-2:]), real=True)}
+  return per_array("limit_norm_growth", rule, slots, growth=growth, eps=eps)
+
+
+@named
 def clip_by_global_norm(max_norm: Hyperparameter):
   """Scales all updates together so that their global norm is at most the bound.
 
@@ -75,9 +105,9 @@ def clip_by_global_norm(max_norm: Hyperparameter):
   check_positive("clip_by_global_norm", max_norm=max_norm)
 
   def rule(updates, *, max_norm):
-    norm = global_norm(updates)
-    max_norm = jnp.asarray(max_norm, norm.dtype)
-    factor = jnp.where(norm < max_norm, 1, max_norm / jnp.where(norm == 0, 1, norm))
+    total = global_norm(updates)
+    max_norm = jnp.asarray(max_norm, total.dtype)
+    factor = jnp.where(total < max_norm, 1, max_norm / jnp.where(total == 0, 1, total))
     return jax.tree.map(lambda u: u * factor.astype(real_dtype(u.dtype)), updates)
 
   return whole_tree("clip_by_global_norm", rule, max_norm=max_norm)
@@ -137,11 +167,8 @@ def clip_by_units(clipping: Hyperparameter, eps: Hyperparameter, axes_of: Callab
   check_positive("adaptive_grad_clip", clipping=clipping)
   check_not_negative("adaptive_grad_clip", eps=eps)
 
-  def norms(x):
-    return sqrt(jnp.sum(jnp.square(jnp.abs(x)), axis=axes_of(x), keepdims=True))
-
   def rule(u, *, param, clipping, eps):
-    limit, own = clipping * jnp.maximum(norms(param), eps), norms(u)
+    limit, own = clipping * jnp.maximum(norms(param, axes_of(param)), eps), norms(u, axes_of(u))
     return jnp.where(own < limit, u, u * (limit / jnp.where(own == 0, 1, own)))
 
   return per_array("adaptive_grad_clip", rule, clipping=clipping, eps=eps)

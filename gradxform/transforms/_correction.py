@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradxform._checks import check_fraction, check_integer, check_positive, is_number
+from gradxform._checks import check_fraction, check_integer, check_number, check_positive, is_number
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import elementwise
 from gradxform.tree import sqrt
@@ -51,7 +51,8 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
 
   Args:
     decay: b in [0, 1), that of the average.
-    power: 1 for an average, ½ for one whose root was already taken; greater than 0.
+    power: 1 for an average, ½ for one whose root was already taken; negative to multiply, where what
+      was divided by was not corrected.
     lead: 1 to take the factor of the next step, as Nadam does for its first moment; −1 for that of
       the step before, as ACProp does for a `previous` average (at the first step it is the
       first's); else 0.
@@ -61,7 +62,7 @@ def bias_correction(decay: Hyperparameter, *, power: Hyperparameter = 1.0, lead:
   Source: Kingma & Ba 2015, section 3, https://arxiv.org/abs/1412.6980.
   """
   check_fraction("bias_correction", decay=decay)
-  check_positive("bias_correction", power=power)
+  check_number("bias_correction", power=power)
   check_integer("bias_correction", minimum=-1, maximum=1, lead=lead)
 
   def weight(*, t, decay):

@@ -19,7 +19,7 @@ from gradxform.core import Hyperparameter, Structure, named, part_of
 from gradxform.lifted import rows_and_columns
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
 from gradxform.rules import per_array
-from gradxform.tree import cast, computing_dtype, sqrt
+from gradxform.tree import cast, computing_dtype, norms
 
 MOMENTUM, BASIS = ("momentum",), ("basis",)
 
@@ -145,8 +145,7 @@ def scale_by_dion(
   def rule(p, momentum, basis, *, decay, eps):
     is_zero = jnp.all(momentum == 0, axis=(-2, -1), keepdims=True)
     left, right = jnp.where(is_zero, 0, p), jnp.where(is_zero, basis, momentum.mT.conj() @ p)
-    lengths = sqrt(jnp.sum(jnp.square(jnp.abs(right)), axis=-2, keepdims=True))
-    momentum, basis = momentum - (1 - decay) * left @ right.mT.conj(), right / (lengths + eps)
+    momentum, basis = momentum - (1 - decay) * left @ right.mT.conj(), right / (norms(right, -2) + eps)
     return left @ basis.mT.conj(), momentum, basis
 
   second_half = part_of(per_array("scale_by_dion", rule, ("momentum", "basis"), decay=decay, eps=eps))

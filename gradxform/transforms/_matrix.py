@@ -12,7 +12,7 @@ from gradxform.core import named
 from gradxform.lifted import rows_and_columns
 from gradxform.parts import Like
 from gradxform.rules import as_real, per_array
-from gradxform.tree import sqrt
+from gradxform.tree import matrix_norms
 
 
 @named
@@ -31,11 +31,7 @@ def matrix_norm():
   def flows_on(like: Like) -> Like:
     return dataclasses.replace(as_real(like), shape=like.shape[:-2] + (1,) * len(like.shape[-2:]))
 
-  def rule(u):
-    axes = tuple(range(u.ndim))[-2:]
-    return sqrt(jnp.sum(jnp.square(jnp.abs(u)), axis=axes, keepdims=True))
-
-  return per_array("matrix_norm", rule, output=flows_on)
+  return per_array("matrix_norm", matrix_norms, output=flows_on)
 
 
 _AXIS = {"rows": -2, "columns": -1}

@@ -1,18 +1,25 @@
 """Wrappers: transforms made of any transform, ours or Optax's."""
 
 from gradxform.wrappers._accumulate import accumulate
+from gradxform.wrappers._adam_mini import scale_by_adam_mini
 from gradxform.wrappers._adjustable import adjustable
 from gradxform.wrappers._anticipate import anticipate
 from gradxform.wrappers._average import average_parameters, lookahead, stochastic_weight_average
 from gradxform.wrappers._cautious import cautious
 from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
-from gradxform.wrappers._every import every, scale_by_sophia
+from gradxform.wrappers._every import every, scale_by_sophia, scale_by_sophia_g
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
 from gradxform.wrappers._kl_shampoo import scale_by_kl_shampoo
 from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
+from gradxform.wrappers._low_rank_norms import (
+  in_low_rank_and_rest,
+  rescale_in_low_rank,
+  scale_by_apollo,
+  scale_by_fira,
+)
 from gradxform.wrappers._matrices import as_matrices, route_matrices
 from gradxform.wrappers._mechanic import mechanize
 from gradxform.wrappers._monitor import monitor
@@ -28,13 +35,11 @@ __all__ = [
   # at which steps
   "accumulate", "dynamic_loss_scale", "every", "skip_nonfinite", "skip_spikes",
   # in which shape, in which basis, in which direction
-  "as_matrices", "in_eigenbasis", "in_exact_eigenbasis", "in_low_rank", "anticipate", "cautious",
-  "precondition_by_factors",
+  "as_matrices", "in_eigenbasis", "in_exact_eigenbasis", "in_low_rank", "in_low_rank_and_rest", "rescale_in_low_rank",
+  "precondition_by_factors", "anticipate", "cautious",
   # cores around a transform of one's choice
-  "scale_by_galore", "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_splus",
-  # cores with bases that follow
-  "scale_by_kl_shampoo",
-  # factors of whole trees that are renewed now and then
+  "scale_by_adam_mini", "scale_by_apollo", "scale_by_fira", "scale_by_galore", "scale_by_kl_shampoo",
+  "scale_by_shampoo", "scale_by_soap", "scale_by_sophia", "scale_by_sophia_g", "scale_by_splus",
   "scale_by_kron", "whiten",
   # how far to go along
   "mechanize",

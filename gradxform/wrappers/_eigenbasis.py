@@ -14,6 +14,7 @@ from gradxform.combinators import chain, divide
 from gradxform.compounds import Chain, Compound, FanOut
 from gradxform.core import Hyperparameter, is_hole, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
+from gradxform.stacks import in_stacks
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
 from gradxform.tree import cast
 from gradxform.wrappers._along import square_along, times_along
@@ -27,19 +28,21 @@ FACTORS, BASIS = ("factors",), ("basis",)
 class Eigenbasis(Paced):
   """A part that gets each array in the eigenbases of the averages of its squares, one for each axis."""
 
-  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int):
+  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int, axes: int | None):
     super().__init__(inner)
-    self.average, self.update_every, self.max_dim = average, update_every, max_dim
+    self.average, self.update_every, self.max_dim, self.axes = average, update_every, max_dim, axes
     self.slots = (FACTORS, BASIS, *self.slots)
 
   def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
-    """For each axis a value made of its length, or a hole where it keeps its own basis."""
+    """For each axis that may have a basis a value made of its shape, or a hole where it keeps its own."""
+    own = shape if self.axes is None else shape[-self.axes :]
+    stack = shape[: len(shape) - len(own)]
     turns = len(shape) > 1 and 0 not in shape
-    return tuple(value(n) if turns and 1 < n <= self.max_dim else optax.MaskedNode() for n in shape)
+    return tuple(value((*stack, n, n)) if turns and 1 < n <= self.max_dim else optax.MaskedNode() for n in own)
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     def zeros() -> Any:
-      return treedef.unflatten([self._of_axes(like.shape, lambda n, of=like: of.full(0, (n, n))) for like in flow])
+      return treedef.unflatten([self._of_axes(like.shape, lambda shape, of=like: of.full(0, shape)) for like in flow])
 
     inner, _ = self.start_inner(flow, treedef)
     return {"factors": zeros(), "basis": zeros(), "inner": inner}, list(flow)
@@ -94,11 +97,10 @@ class Eigenbasis(Paced):
     if not jax.tree.leaves(bases):
       return bases, inner
     fixed = jax.lax.stop_gradient(factors)
-    bases = when(step.count == 0, lambda old: jax.tree.map(lambda _, factor: eigenvectors(factor), old, fixed), bases)
+    bases = when(step.count == 0, lambda old: alike_together(lambda _, factor: eigenvectors(factor), old, fixed), bases)
 
     def renew(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      new = jax.tree.map(_power_step, jax.lax.stop_gradient(kept[0]), fixed)
-      return self._moved(new, kept, flow, step)
+      return self._moved(alike_together(_power_step, jax.lax.stop_gradient(kept[0]), fixed), kept, flow, step)
 
     return when((step.count > 0) & (step.count % self.update_every == 0), renew, (bases, inner))
 
@@ -143,6 +145,12 @@ class Eigenbasis(Paced):
     return {"factors": of_factors, "basis": of_factors, "inner": self.describe_inner(params, names)}
 
 
+def alike_together(function: Callable[..., Any], *trees: Any) -> Any:
+  """A function of stacks of matrices, of all leaves of one shape together."""
+  leaves = [jax.tree.leaves(tree) for tree in trees]
+  return jax.tree.unflatten(jax.tree.structure(trees[0]), in_stacks(function, *leaves))
+
+
 def _coordinates(leaves: Flow, bases: Flow) -> Flow:
   """The leaves in their bases."""
   inverses = jax.tree.map(lambda basis: basis.mT.conj(), bases)
@@ -161,13 +169,14 @@ def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
   first in it, and go back afterwards, since what the inner transform keeps is in their old order.
   """
   image = factor @ basis
-  order = jnp.argsort(-jnp.sum(basis.conj() * image, axis=0).real)
-  return jnp.linalg.qr(image[:, order])[0][:, jnp.argsort(order)]
+  order = jnp.argsort(-jnp.sum(basis.conj() * image, axis=-2, keepdims=True).real)
+  orthogonal, _ = jnp.linalg.qr(jnp.take_along_axis(image, order, axis=-1))
+  return jnp.take_along_axis(orthogonal, jnp.argsort(order), axis=-1)
 
 
 def _hindrance(part: Part) -> str | None:
   """What keeps a part from working where coordinates turn."""
-  if unseen := sorted(part.reads & {"value_fn", "grad_fn"}):
+  if unseen := sorted(part.reads & {"value_fn", "grad_fn", "logits_fn"}):
     return f"read `{unseen[0]}`"
   if isinstance(part, Split):
     return "split complex numbers"
@@ -177,22 +186,23 @@ def _hindrance(part: Part) -> str | None:
   return next(filter(None, (_hindrance(child) for _, child in children)), None)
 
 
-def turning(
-  name: str, kind: Callable[..., Eigenbasis], inner: Any, decay: Hyperparameter, update_every: int, max_dim: int
-) -> Part:
+def turning(name: str, kind: type[Eigenbasis], inner: Any, decay: Hyperparameter, *numbers: Any) -> Part:
   """The part of a wrapper of this name, if what it is given can turn."""
   check_transform(name, "inner", inner)
   check_fraction(name, decay=decay)
-  check_integer(name, minimum=1, update_every=update_every, max_dim=max_dim)
+  update_every, max_dim, axes = numbers
+  check_integer(name, minimum=1, update_every=update_every, max_dim=max_dim, axes=1 if axes is None else axes)
   part = Chain(stages_of(inner))
   if hindrance := _hindrance(part):
     wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
     raise rejected(ValueError, name, "inner", inner, wanted)
-  return Chain([(name, kind(part, part_of(moving_average(decay)), update_every, max_dim))])
+  return Chain([(name, kind(part, part_of(moving_average(decay)), update_every, max_dim, axes))])
 
 
 @named
-def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000):
+def in_eigenbasis(
+  inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000, axes: int | None = None
+):
   """Lets a transform see each matrix in the eigenbases of the averages of u uᴴ and uᴴ u: SOAP's rotation.
 
       u ← P · inner(Pᴴ u Q) · Qᴴ
@@ -201,7 +211,9 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
 
   The bases are those from before the step, so the first call only sets them up: it emits 0, and the
   inner transform, which counts its own steps, begins at the second. An array with more axes has a
-  basis for each of them. Vectors, numbers, and axes of length 1 or above a limit keep their own.
+  basis for each of them, unless only the last ones have: then each index of the others, which count layers
+  or the like, has its own. Vectors, numbers, and axes of length 1 or above a limit keep their own.
+  All bases of one size are renewed together, as one stack.
 
   When the bases turn, what the inner transform keeps as a direction, such as a momentum, is turned
   along; what it keeps as a size, such as an average of squares, stays with the vectors as they are,
@@ -214,10 +226,11 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
     decay: b of the averages, in [0, 1).
     update_every: k, the number of steps for which a basis is kept, at least 1.
     max_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one, at least 1: 2 for stacked matrices. All if not given.
 
-  State: ``factors``, for each array a tuple of the averages l, r, …, n×n for an axis of length n, holes
-  where an axis has none; ``basis``, the like of P, Q, …; ``inner``, that of the inner transform with
-  its own ``count``.
+  State: ``factors``, for each array a tuple of the averages l, r, …, n×n for an axis of length n, for
+  each index of those that only count, and holes where an axis has none; ``basis``, the like of P, Q, …;
+  ``inner``, that of the inner transform with its own ``count``.
 
   Raises:
     ValueError: at once if the inner transform keeps parameters, evaluates the objective, or splits
@@ -225,13 +238,13 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
 
   Source: Vyas et al. 2024, SOAP, Algorithms 3 and 4, https://arxiv.org/abs/2409.11321, and the authors' code,
   which sorts the vectors anew at each refresh, and the second moments with them, has bases of ±1
-  for axes of length 1, and as an option merges axes.
+  for axes of length 1, and as an option merges axes; ``axes`` is not theirs.
 
   >>> from gradxform import in_eigenbasis, sign
   >>> in_eigenbasis(sign(), 0.9)
-  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000)
+  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000, axes=None)
   """
-  return turning("in_eigenbasis", Eigenbasis, inner, decay, update_every, max_dim)
+  return turning("in_eigenbasis", Eigenbasis, inner, decay, update_every, max_dim, axes)
 
 
 def adam_of_plain_root(b1: Hyperparameter, b2: Hyperparameter, eps: Hyperparameter):
@@ -247,6 +260,8 @@ def scale_by_soap(
   eps: Hyperparameter = 1e-8,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
+  *,
+  axes: int | None = None,
 ):
   """Applies Adam to matrices in the eigenbases of the averages of their squares: the core of SOAP.
 
@@ -259,6 +274,7 @@ def scale_by_soap(
     eps: added to the uncorrected root; at least 0.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one; all if not given.
 
   State: that of `in_eigenbasis`.
 
@@ -267,4 +283,5 @@ def scale_by_soap(
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code.
   """
-  return in_eigenbasis(adam_of_plain_root(b1, b2, eps), b2, precondition_frequency, max_dim=max_precond_dim)
+  core = adam_of_plain_root(b1, b2, eps)
+  return in_eigenbasis(core, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)

@@ -1,51 +1,29 @@
 """Arrays in exact eigenbases of the averages of their squares, from the first step on: SPlus."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gradxform._checks import check_integer
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
-from gradxform.parts import Flow, Like, Path, State, Step, get
+from gradxform.parts import Flow, Like, State, Step
 from gradxform.transforms import scale_by_momentum, sign
-from gradxform.wrappers._eigenbasis import BASIS, FACTORS, Eigenbasis, eigenvectors, turning
+from gradxform.wrappers._eigenbasis import Eigenbasis, alike_together, eigenvectors, turning
 from gradxform.wrappers._when import when
 
 
 class ExactEigenbasis(Eigenbasis):
-  """An `Eigenbasis` that begins with the array's own basis, and is decomposed anew, not followed.
-
-  Attributes:
-    axes: how many axes, the last ones, have a basis, one for each index of the others; all if ``None``.
-  """
-
-  def __init__(self, *rest: Any, axes: int | None):
-    super().__init__(*rest)
-    self.axes = axes
-
-  def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
-    if 0 in shape or self.axes is None:
-      return super()._of_axes(shape, value)
-    return super()._of_axes(shape[-self.axes :], value)
+  """An `Eigenbasis` that begins with the array's own basis, and is decomposed anew, not followed."""
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     state, flows_on = super().init(flow, treedef)
 
-    def stacked(of_axes: tuple[Any, ...], like: Like) -> tuple[Any, ...]:
-      stack = like.shape[: len(like.shape) - len(of_axes)]
-      return jax.tree.map(lambda own: jnp.broadcast_to(own, stack + own.shape), of_axes)
+    def own(zeros: jax.Array) -> jax.Array:
+      return jnp.array(jnp.broadcast_to(jnp.eye(zeros.shape[-1], dtype=zeros.dtype), zeros.shape))
 
-    def filled(slot: Path, value: Callable[[jax.Array], jax.Array]) -> Any:
-      of_leaves = treedef.flatten_up_to(get(state, slot))
-      return treedef.unflatten(list(map(stacked, jax.tree.map(value, of_leaves), flow)))
-
-    factors = filled(FACTORS, lambda own: own)
-    basis = filled(BASIS, lambda own: jnp.eye(len(own), dtype=own.dtype))
-    return {**state, "factors": factors, "basis": basis}, flows_on
+    return {**state, "basis": jax.tree.map(own, state["basis"])}, flows_on
 
   def _within(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:
     return self._inside(flow, bases, inner, step)
@@ -56,7 +34,7 @@ class ExactEigenbasis(Eigenbasis):
     fixed = jax.lax.stop_gradient(factors)
 
     def renew(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      return self._moved(jax.tree.map(eigenvectors, fixed), kept, flow, step)
+      return self._moved(alike_together(eigenvectors, fixed), kept, flow, step)
 
     return when((step.t == 1) | (step.t % self.update_every == 0), renew, (bases, inner))
 
@@ -101,9 +79,7 @@ def in_exact_eigenbasis(
   >>> in_exact_eigenbasis(sign(), 0.9)
   in_exact_eigenbasis(sign(), decay=0.9, update_every=100, max_dim=10000, axes=None)
   """
-  check_integer("in_exact_eigenbasis", minimum=1, axes=1 if axes is None else axes)
-  kind = functools.partial(ExactEigenbasis, axes=axes)
-  return turning("in_exact_eigenbasis", kind, inner, decay, update_every, max_dim)
+  return turning("in_exact_eigenbasis", ExactEigenbasis, inner, decay, update_every, max_dim, axes)
 
 
 @named

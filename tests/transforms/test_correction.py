@@ -24,6 +24,7 @@ def test_by_hand():
   np.testing.assert_allclose(factors(gx.bias_correction(0.5, lead=1), 2), [0.75, 0.875], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.5, lead=-1), 3), [0.5, 0.5, 0.75], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.75, power=0.5), 1), [0.5], rtol=1e-6)
+  np.testing.assert_allclose(factors(gx.bias_correction(0.75, power=-0.5), 1), [2.0], rtol=1e-6)
   np.testing.assert_allclose(factors(gx.bias_correction(0.0), 2), [1.0, 1.0])
 
 
