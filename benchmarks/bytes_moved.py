@@ -28,8 +28,7 @@ def shared():
       yield name, getattr(gx, name)(**given), theirs(**given)
 
 
-def costs(transform, leaves):
-  params = [jax.ShapeDtypeStruct((SIZE // leaves,), jnp.float32)] * leaves
+def costs(transform, params):
   transform = optax.with_extra_args_support(transform)
   state = jax.eval_shape(transform.init, params)
 
@@ -38,25 +37,33 @@ def costs(transform, leaves):
     return optax.apply_updates(params, updates), state
 
   cost = jax.jit(step).lower(params, state, params, VALUE).compile().cost_analysis()
-  elements = SIZE // leaves * leaves
+  elements = sum(leaf.size for leaf in jax.tree.leaves(params))
   return cost["bytes accessed"] / elements, cost["flops"] / elements
+
+
+def compared():
+  """What is compared: an optimizer's name, ours, Optax's, the leaves in words, and the leaves."""
+  for name, *sides in shared():
+    for count in (1, 8):
+      yield name, *sides, count, [jax.ShapeDtypeStruct((SIZE // count,), jnp.float32)] * count
+  for layers, width in ((4, 256), (12, 768)):
+    yield "adam", *harness.pair("adam"), f"{layers} layers of {width}", harness.transformer(layers, width)
 
 
 def main():
   rows = []
-  for name, ours, theirs in shared():
-    for leaves in (1, 8):
-      (bytes_, flops), (their_bytes, their_flops) = costs(ours, leaves), costs(theirs, leaves)
-      rows.append(
-        {
-          "optimizer": name,
-          "leaves": leaves,
-          "bytes": round(bytes_, 2),
-          "optax bytes": round(their_bytes, 2),
-          "flops": round(flops, 2),
-          "optax flops": round(their_flops, 2),
-        }
-      )
+  for name, ours, theirs, leaves, params in compared():
+    (bytes_, flops), (their_bytes, their_flops) = costs(ours, params), costs(theirs, params)
+    rows.append(
+      {
+        "optimizer": name,
+        "leaves": leaves,
+        "bytes": round(bytes_, 2),
+        "optax bytes": round(their_bytes, 2),
+        "flops": round(flops, 2),
+        "optax flops": round(their_flops, 2),
+      }
+    )
   harness.record("bytes_moved", rows)
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jaxlib
+import numpy as np
 import optax
 
 import gradxform as gx
@@ -75,6 +77,34 @@ def step_of(transform: Any) -> Callable[..., Any]:
     return optax.apply_updates(params, updates), state
 
   return step
+
+
+def training(transform: Any, shapes: Any) -> Callable[[], Any]:
+  """A compiled step on random parameters of these shapes, donated, as is the state; it was called once."""
+  leaves, treedef = jax.tree.flatten(shapes)
+  rng = np.random.default_rng(0)
+  params = treedef.unflatten([jnp.asarray(rng.standard_normal(leaf.shape, leaf.dtype)) for leaf in leaves])
+  grads = jax.tree.map(lambda p: 0.1 * p, params)
+  step = jax.jit(step_of(transform), donate_argnums=(0, 1))
+  carry = [params, transform.init(params)]
+
+  def once() -> Any:
+    carry[:] = step(*carry, grads)
+    return carry[0]
+
+  jax.block_until_ready(once())
+  return once
+
+
+def transformer(layers: int, width: int) -> list[Any]:
+  """Shapes of the parameters of a transformer's layers: attention, feed-forward and norms, as Flax has them."""
+
+  def array(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+  attention = {name: array(width, width) for name in ("query", "key", "value", "out")}
+  ahead = {"up": array(width, 4 * width), "down": array(4 * width, width), "bias": array(4 * width)}
+  return [{"attention": attention, "ahead": ahead, "scales": [array(width), array(width)]}] * layers
 
 
 SHARED = ["sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "nadam", "nadamw", "amsgrad"]

@@ -4,31 +4,24 @@ import harness
 import jax
 import jax.numpy as jnp
 
-SHAPE, LEAVES, ROUNDS = (1024, 1024), 8, 30
-
-
-def prepare(transform):
-  grads = [jnp.full(SHAPE, 0.1)] * LEAVES
-  params = [jnp.ones(SHAPE) for _ in range(LEAVES)]
-  step = jax.jit(harness.step_of(transform), donate_argnums=(0, 1))
-  carry = [params, transform.init(params)]
-
-  def once():
-    carry[:] = step(*carry, grads)
-    return carry[0]
-
-  return once
+SQUARES = [jax.ShapeDtypeStruct((1024, 1024), jnp.float32)] * 8
+# Of each set of leaves, the optimizers that are timed on it, and rounds.
+LEAVES = {
+  "8 of 1024 × 1024": (SQUARES, harness.SHARED, 30),
+  "4 layers of 256": (harness.transformer(4, 256), ["adam"], 300),
+  "12 layers of 768": (harness.transformer(12, 768), ["adam"], 60),
+}
 
 
 def main():
   rows = []
-  for name in harness.SHARED:
-    sides = [prepare(transform) for transform in harness.pair(name)]
-    for side in sides:
-      jax.block_until_ready(side())
-    ours, theirs = harness.by_turns(sides, ROUNDS)
-    median, low, high = harness.ratio(ours, theirs)
-    rows.append({"optimizer": name, "ratio": median, "low": low, "high": high, "milliseconds": 1e3 * min(ours)})
+  for leaves, (shapes, names, rounds) in LEAVES.items():
+    for name in names:
+      sides = [harness.training(transform, shapes) for transform in harness.pair(name)]
+      ours, theirs = harness.by_turns(sides, rounds)
+      median, low, high = harness.ratio(ours, theirs)
+      about = {"optimizer": name, "leaves": leaves, "ratio": median, "low": low, "high": high}
+      rows.append({**about, "milliseconds": 1e3 * min(ours)})
   harness.record("step_time", rows)
 
 

@@ -2,8 +2,6 @@
 
 import dataclasses
 import inspect
-import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from gradxform import _checks
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
+from gradxform.stacks import in_stacks
 from gradxform.tree import cast, computing_dtype, real_dtype
 
 Rule = Callable[..., Any]
@@ -170,17 +169,9 @@ class MatrixRule(LeafRule):
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
     del state
     values, _ = self.prepare((), step)
-    kinds: dict[Any, list[int]] = {}
-    for index, u in enumerate(flow):
-      kinds.setdefault((rows_and_columns(u.shape), u.dtype), []).append(index)
-    out = list(flow)
-    for (matrix, _), indices in kinds.items():
-      stacks = [flow[index].reshape(math.prod(flow[index].shape[:-2]), *matrix) for index in indices]
-      together, _ = super().apply(jnp.concatenate(stacks), (), values, Here(None, {}, {}))
-      ends = itertools.accumulate(len(stack) for stack in stacks)
-      for index, stack, end in zip(indices, stacks, ends, strict=True):
-        out[index] = together[end - len(stack) : end].reshape(flow[index].shape)
-    return out, {}
+    matrices = [u.reshape(*u.shape[:-2], *rows_and_columns(u.shape)) for u in flow]
+    out = in_stacks(lambda stack: self.apply(stack, (), values, Here(None, {}, {}))[0], matrices)
+    return [result.reshape(u.shape) for result, u in zip(out, flow, strict=True)], {}
 
   def apply(self, u: Any, slots: tuple[Any, ...], values: Any, here: Here) -> tuple[Any, tuple[Any, ...]]:
     out, _ = super().apply(u.reshape(*u.shape[:-2], *rows_and_columns(u.shape)), slots, values, here)

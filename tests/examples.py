@@ -229,3 +229,12 @@ def signature_of(tree):
   """Structure, shapes, dtypes and weak types."""
   leaves, structure = jax.tree.flatten(tree)
   return structure, [(jnp.shape(x), jnp.result_type(x), getattr(x, "weak_type", False)) for x in leaves]
+
+
+def equations(jaxpr):
+  """All equations of a program, those of its functions, loops and branches too, at each call."""
+  for equation in jaxpr.eqns:
+    yield equation
+    for inner in jax.tree.leaves(list(equation.params.values())):
+      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+        yield from equations(getattr(inner, "jaxpr", inner))

@@ -14,8 +14,8 @@ from gradxform import combinators, optimizers, rules, transforms, wrappers
 
 PACKAGE = pathlib.Path(gx.__file__).parent
 LAYERS = [
-  "_checks", "selection", "tree", "parts", "compounds", "knots", "foreign", "lifted", "expression", "core", "rules",
-  "combinators", "reader", "introspect", "layouts", "views", "health", "telemetry", "transforms", "wrappers",
+  "_checks", "selection", "tree", "stacks", "parts", "compounds", "knots", "foreign", "lifted", "expression", "core",
+  "rules", "combinators", "reader", "introspect", "layouts", "views", "health", "telemetry", "transforms", "wrappers",
   "optimizers", "minimization", "compat", "objectives", "trajectories", "data", "training", "sweeping", "plotting",
   "cli", "__main__",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._preconditioned import shampoo
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
+from gradxform.optimizers._scion import scion
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
   "kron",
   "muon",
   "normuon",
+  "scion",
   "shampoo",
   "soap",
   # less memory than the parameters

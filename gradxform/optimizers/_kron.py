@@ -1,8 +1,7 @@
 """Updates made white by learnt factors of each axis."""
 
-from gradxform.combinators import chain
-from gradxform.core import Hyperparameter, named
-from gradxform.transforms import add_decayed_weights, scale_by_learning_rate
+from gradxform.core import Hyperparameter, Structure, named
+from gradxform.optimizers._matrix import decayed, viewed
 from gradxform.wrappers import scale_by_kron
 
 
@@ -17,6 +16,7 @@ def kron(
   max_size_triangular: int = 2048,
   max_rms: Hyperparameter = 1.1,
   key: int = 0,
+  matrix_view: Structure = None,
 ):
   """PSGD-Kron: a momentum made white by a learnt factor for each axis, vectors and all else alike.
 
@@ -34,9 +34,11 @@ def kron(
     max_size_triangular: the greatest length of an axis whose factor is a triangle, at least 1.
     max_rms: the greatest root mean square of the white momentum; infinity for no bound.
     key: a seed, at least 0.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`); if it is given, only
+      the last two axes have factors.
 
   Source: Li 2015, https://arxiv.org/abs/1512.04202, in Walters' version, which timm has as ``Kron``, here
   with its decoupled decay (see `whiten`).
   """
-  core = scale_by_kron(b1, preconditioner_update_probability, preconditioner_lr, max_size_triangular, max_rms, key)
-  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+  own = b1, preconditioner_update_probability, preconditioner_lr, max_size_triangular, max_rms, key
+  return decayed(viewed(scale_by_kron, matrix_view, *own), learning_rate, weight_decay)

@@ -1,5 +1,6 @@
 """Matrices as matrices."""
 
+from collections.abc import Callable
 from typing import Any
 
 from gradxform.combinators import chain
@@ -15,7 +16,7 @@ from gradxform.transforms import (
   scale_by_normuon,
   scale_by_shape,
 )
-from gradxform.wrappers import in_eigenbasis, route_matrices, scale_by_galore
+from gradxform.wrappers import as_matrices, in_eigenbasis, route_matrices, scale_by_galore
 from gradxform.wrappers._eigenbasis import adam_of_plain_root
 
 
@@ -118,13 +119,24 @@ def adamuon(
   return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
+def viewed(core: Callable[..., Any], matrix_view: Any, *args: Any, **kwargs: Any):
+  """A core of all axes or, as `matrix_view` says, of matrices in the last two, which the others count."""
+  if matrix_view is None:
+    return core(*args, **kwargs)
+  return as_matrices(core(*args, **kwargs, axes=2), matrix_view)
+
+
+def decayed(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+  """A core, with decay that is decoupled from it, and a learning rate for both."""
+  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
 def of_matrices(
   core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter, others: Any = None, matrix_view: Any = None
 ):
   """An optimizer of matrices by their core, and of all else."""
-  own = chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
   rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
-  return route_matrices(own, others=rest, matrix_view=matrix_view)
+  return route_matrices(decayed(core, learning_rate, weight_decay), others=rest, matrix_view=matrix_view)
 
 
 def _of_kernels(core: Any, *rest: Any):
@@ -157,8 +169,7 @@ def galore(
   Source: Zhao et al. 2024, https://arxiv.org/abs/2403.03507, with the bases of the longer sides as in
   ``optax.contrib.galore`` (see `in_low_rank`).
   """
-  core = scale_by_galore(rank, update_proj_gap, scale, base_optimizer)
-  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+  return decayed(scale_by_galore(rank, update_proj_gap, scale, base_optimizer), learning_rate, weight_decay)
 
 
 @named
@@ -171,6 +182,7 @@ def soap(
   weight_decay: Hyperparameter = 0.01,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
+  axes: int | None = None,
 ):
   """SOAP: Adam in the eigenbases of Shampoo's preconditioner, which are renewed now and then.
 
@@ -186,6 +198,7 @@ def soap(
     weight_decay: λ, of all parameters, after the step.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one: 2 for stacked matrices. All if not given.
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code, whose updates these
   are for arrays of any number of axes without its options ``merge_dims`` and ``precondition_1d``.
@@ -193,4 +206,4 @@ def soap(
   after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
   core, decay = adam_of_plain_root(b1, b2, eps), add_decayed_weights(weight_decay)
   step = chain(core, after_step, decay, scale_by_learning_rate(learning_rate))
-  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim)
+  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)

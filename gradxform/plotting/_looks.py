@@ -103,6 +103,7 @@ _STYLES = {
   "shampoo": Style("#3E7C17", "X", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
   "kron": Style("#3E5C76", "X", MIXED),
+  "scion": Style("#6A4C93", "D", MIXED),
   "dion": Style("#1F6F5C", "X", DASHED),
   "apollo": Style("#E07A5F", "P", SOLID),
   "apollo_mini": Style("#F2A488", "d", DOTTED),

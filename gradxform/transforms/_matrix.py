@@ -75,6 +75,8 @@ _FACTORS: dict[str, Callable[[int, int], float]] = {
   "columns_to_rows": lambda rows, columns: math.sqrt(columns / max(rows, 1)),
   "rows_to_columns": lambda rows, columns: math.sqrt(rows / max(columns, 1)),
   "longer_side": lambda rows, columns: math.sqrt(max(rows, columns)),
+  "one_by_rows": lambda rows, columns: 1 / max(rows, 1),
+  "one_by_columns": lambda rows, columns: 1 / max(columns, 1),
   "size": lambda rows, columns: math.sqrt(rows * columns),
 }
 
@@ -84,18 +86,19 @@ def scale_by_shape(factor: str = "columns_by_rows"):
   """Scales each matrix, which is in the last two axes, by a function of its shape.
 
       u ← u · √max(1, columns / rows),   u · √max(1, rows / columns),   u · √(columns / rows),
-      u · √(rows / columns),   u · √max(rows, columns)   or   u · √(rows · columns)
+      u · √(rows / columns),   u · √max(rows, columns),   u / rows,   u / columns   or   u · √(rows · columns)
 
   Args:
     factor: ``columns_by_rows``, for matrices that are multiplied from the left, as Flax's kernels;
       ``rows_by_columns``, for those that are multiplied from the right, as torch's weights;
       ``columns_to_rows`` and ``rows_to_columns``, for the same, less than 1 where outputs are fewer than
-      inputs; ``longer_side``, which gives orthogonal matrices the root mean square 1; or ``size``,
-      which gives it to matrices of norm 1.
+      inputs; ``longer_side``, which gives orthogonal matrices the root mean square 1; ``one_by_rows`` and
+      ``one_by_columns``, for signs, whose sums are then at most 1 for each output; or ``size``, which
+      gives the root mean square 1 to matrices of norm 1.
 
   Source: Jordan et al. 2024, Muon, https://kellerjordan.github.io/posts/muon/, for the first two; Ahn
   et al. 2025, https://arxiv.org/abs/2504.05295, and Pethick et al. 2025,
-  https://arxiv.org/abs/2502.07529, for the next two; Liu et al. 2025,
+  https://arxiv.org/abs/2502.07529, for the next two, and the latter for signs; Liu et al. 2025,
   https://arxiv.org/abs/2502.16982, for ``longer_side``, and Si et al. 2025,
   https://arxiv.org/abs/2507.11005, for the last, both times 0.2. Optax's Muon has the first, torch's
   the second, both the third as an option.

@@ -1,7 +1,7 @@
 """Arrays in the eigenbases of the averages of their squares, in which an inner transform works: SOAP."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from gradxform.combinators import chain, divide
 from gradxform.compounds import Chain, Compound, FanOut
 from gradxform.core import Hyperparameter, is_hole, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
+from gradxform.stacks import in_stacks
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
 from gradxform.tree import cast
 from gradxform.wrappers._along import square_along, times_along
@@ -27,19 +28,25 @@ FACTORS, BASIS = ("factors",), ("basis",)
 class Eigenbasis(Paced):
   """A part that gets each array in the eigenbases of the averages of its squares, one for each axis."""
 
-  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int):
+  def __init__(self, inner: Chain, average: Part, update_every: int, max_dim: int, axes: int | None):
     super().__init__(inner)
-    self.average, self.update_every, self.max_dim = average, update_every, max_dim
+    self.average, self.update_every, self.max_dim, self.axes = average, update_every, max_dim, axes
     self.slots = (FACTORS, BASIS, *self.slots)
 
   def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
-    """For each axis a value made of its length, or a hole where it keeps its own basis."""
+    """For each axis a value made of the shape of its factor, or a hole where it keeps its own basis."""
+    stacked = 0 if self.axes is None else max(len(shape) - self.axes, 0)
     turns = len(shape) > 1 and 0 not in shape
-    return tuple(value(n) if turns and 1 < n <= self.max_dim else optax.MaskedNode() for n in shape)
+
+    def of_axis(axis: int, n: int) -> Any:
+      has_basis = turns and axis >= stacked and 1 < n <= self.max_dim
+      return value((*shape[:stacked], n, n)) if has_basis else optax.MaskedNode()
+
+    return tuple(of_axis(axis, n) for axis, n in enumerate(shape))
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     def zeros() -> Any:
-      return treedef.unflatten([self._of_axes(like.shape, lambda n, of=like: of.full(0, (n, n))) for like in flow])
+      return treedef.unflatten([self._of_axes(like.shape, lambda shape, of=like: of.full(0, shape)) for like in flow])
 
     inner, _ = self.start_inner(flow, treedef)
     return {"factors": zeros(), "basis": zeros(), "inner": inner}, list(flow)
@@ -60,7 +67,7 @@ class Eigenbasis(Paced):
     def go(kept: tuple[Flow, State]) -> tuple[Flow, State]:
       out, new = self.update_inner(_coordinates(flow, bases), kept[1], self._seen_from(step, bases))
       spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
-      return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
+      return [_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
 
     return when(step.count > 0, go, ([jnp.zeros_like(u) for u in flow], inner))
 
@@ -80,7 +87,8 @@ class Eigenbasis(Paced):
     def averaged(axis: int, factor: Any) -> Any:
       if is_hole(factor):
         return factor
-      squared = cast(square_along(u, axis), factor.dtype)
+      stacked = factor.ndim - 2
+      squared = cast(square_along(u, axis - stacked, stacked=stacked), factor.dtype)
       return self.average.apply(squared, (factor,), values, Here(None, {}, {}))[0]
 
     return tuple(averaged(axis, factor) for axis, factor in enumerate(factors))
@@ -90,11 +98,11 @@ class Eigenbasis(Paced):
     if not jax.tree.leaves(bases):
       return bases, inner
     fixed = jax.lax.stop_gradient(factors)
-    bases = when(step.count == 0, lambda old: jax.tree.map(lambda _, factor: _eigenvectors(factor), old, fixed), bases)
+    bases = when(step.count == 0, lambda old: _in_stacks(lambda _, factor: _eigenvectors(factor), old, fixed), bases)
 
     def renew(kept: tuple[Flow, State]) -> tuple[Flow, State]:
       old = jax.lax.stop_gradient(kept[0])
-      new = jax.tree.map(_power_step, old, fixed)
+      new = _in_stacks(_power_step, old, fixed)
       turns = jax.tree.map(lambda to, of: to.mT.conj() @ of, new, old)
       return new, self._turned(kept[1], turns, flow, step)
 
@@ -107,7 +115,7 @@ class Eigenbasis(Paced):
     def turned(slot: jax.Array, owner: Any, like: jax.ShapeDtypeStruct) -> jax.Array:
       is_whole = owner is not SCALAR and like.shape == flow[owner].shape
       is_direction = is_whole and jnp.issubdtype(like.dtype, jnp.complexfloating)
-      return cast(times_along(slot, turns[owner]), slot.dtype) if is_direction else slot
+      return cast(_along(slot, turns[owner]), slot.dtype) if is_direction else slot
 
     return jax.tree.map(turned, inner, owners, self._of_complex(flow, step))
 
@@ -136,15 +144,27 @@ class Eigenbasis(Paced):
     return {"factors": of_factors, "basis": of_factors, "inner": self.describe_inner(params, names)}
 
 
+def _along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:
+  """The array multiplied along each axis by the matrix of that axis, or of each of its matrices, where there is one."""
+  stacked = max((matrix.ndim - 2 for matrix in matrices if not is_hole(matrix)), default=0)
+  return times_along(x, matrices[stacked:], stacked=stacked)
+
+
+def _in_stacks(function: Callable[..., Any], *trees: Any) -> Any:
+  """A function of stacks of matrices, of all leaves of one shape together."""
+  leaves = [jax.tree.leaves(tree) for tree in trees]
+  return jax.tree.unflatten(jax.tree.structure(trees[0]), in_stacks(function, *leaves))
+
+
 def _coordinates(leaves: Flow, bases: Flow) -> Flow:
   """The leaves in their bases."""
   inverses = jax.tree.map(lambda basis: basis.mT.conj(), bases)
-  return [times_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
+  return [_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
 
 
 def _eigenvectors(factor: jax.Array) -> jax.Array:
   """Those of the largest eigenvalues first."""
-  return jnp.linalg.eigh(factor)[1][:, ::-1]
+  return jnp.linalg.eigh(factor)[1][..., ::-1]
 
 
 def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
@@ -154,8 +174,9 @@ def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
   first in it, and go back afterwards, since what the inner transform keeps is in their old order.
   """
   image = factor @ basis
-  order = jnp.argsort(-jnp.sum(basis.conj() * image, axis=0).real)
-  return jnp.linalg.qr(image[:, order])[0][:, jnp.argsort(order)]
+  order = jnp.argsort(-jnp.sum(basis.conj() * image, axis=-2, keepdims=True).real)
+  orthogonal, _ = jnp.linalg.qr(jnp.take_along_axis(image, order, axis=-1))
+  return jnp.take_along_axis(orthogonal, jnp.argsort(order), axis=-1)
 
 
 def _hindrance(part: Part) -> str | None:
@@ -171,7 +192,9 @@ def _hindrance(part: Part) -> str | None:
 
 
 @named
-def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000):
+def in_eigenbasis(
+  inner: Any, decay: Hyperparameter = 0.95, update_every: int = 10, *, max_dim: int = 10_000, axes: int | None = None
+):
   """Lets a transform see each matrix in the eigenbases of the averages of u uᴴ and uᴴ u: SOAP's rotation.
 
       u ← P · inner(Pᴴ u Q) · Qᴴ
@@ -180,7 +203,9 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
 
   The bases are those from before the step, so the first call only sets them up: it emits 0, and the
   inner transform, which counts its own steps, begins at the second. An array with more axes has a
-  basis for each of them. Vectors, numbers, and axes of length 1 or above a limit keep their own.
+  basis for each of them, unless only the last ones have: then each index of the others, which count layers
+  or the like, has its own. Vectors, numbers, and axes of length 1 or above a limit keep their own.
+  All bases of one size are renewed together, as one stack.
 
   When the bases turn, what the inner transform keeps as a direction, such as a momentum, is turned
   along; what it keeps as a size, such as an average of squares, stays with the vectors as they are,
@@ -193,10 +218,11 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
     decay: b of the averages, in [0, 1).
     update_every: k, the number of steps for which a basis is kept, at least 1.
     max_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one, at least 1: 2 for stacked matrices. All if not given.
 
-  State: ``factors``, for each array a tuple of the averages l, r, …, n×n for an axis of length n, holes
-  where an axis has none; ``basis``, the like of P, Q, …; ``inner``, that of the inner transform with
-  its own ``count``.
+  State: ``factors``, for each array a tuple of the averages l, r, …, n×n for an axis of length n, for
+  each index of those that only count, and holes where an axis has none; ``basis``, the like of P, Q, …;
+  ``inner``, that of the inner transform with its own ``count``.
 
   Raises:
     ValueError: at once if the inner transform keeps parameters, evaluates the objective, or splits
@@ -204,21 +230,22 @@ def in_eigenbasis(inner: Any, decay: Hyperparameter = 0.95, update_every: int = 
 
   Source: Vyas et al. 2024, SOAP, Algorithms 3 and 4, https://arxiv.org/abs/2409.11321, and the authors' code,
   which sorts the vectors anew at each refresh, and the second moments with them, has bases of ±1
-  for axes of length 1, and as an option merges axes.
+  for axes of length 1, and as an option merges axes; ``axes`` is not theirs.
 
   >>> from gradxform import in_eigenbasis, sign
   >>> in_eigenbasis(sign(), 0.9)
-  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000)
+  in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000, axes=None)
   """
   check_transform("in_eigenbasis", "inner", inner)
   check_fraction("in_eigenbasis", decay=decay)
-  check_integer("in_eigenbasis", minimum=1, update_every=update_every, max_dim=max_dim)
+  counts = {"update_every": update_every, "max_dim": max_dim, "axes": 1 if axes is None else axes}
+  check_integer("in_eigenbasis", minimum=1, **counts)
   part = Chain(stages_of(inner))
   if hindrance := _hindrance(part):
     wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
     raise rejected(ValueError, "in_eigenbasis", "inner", inner, wanted)
   average = part_of(moving_average(decay))
-  return Chain([("in_eigenbasis", Eigenbasis(part, average, update_every, max_dim))])
+  return Chain([("in_eigenbasis", Eigenbasis(part, average, update_every, max_dim, axes))])
 
 
 def adam_of_plain_root(b1: Hyperparameter, b2: Hyperparameter, eps: Hyperparameter):
@@ -234,6 +261,8 @@ def scale_by_soap(
   eps: Hyperparameter = 1e-8,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
+  *,
+  axes: int | None = None,
 ):
   """Applies Adam to matrices in the eigenbases of the averages of their squares: the core of SOAP.
 
@@ -246,6 +275,7 @@ def scale_by_soap(
     eps: added to the uncorrected root; at least 0.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
+    axes: how many axes, the last ones, have one; all if not given.
 
   State: that of `in_eigenbasis`.
 
@@ -254,4 +284,5 @@ def scale_by_soap(
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code.
   """
-  return in_eigenbasis(adam_of_plain_root(b1, b2, eps), b2, precondition_frequency, max_dim=max_precond_dim)
+  core = adam_of_plain_root(b1, b2, eps)
+  return in_eigenbasis(core, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)

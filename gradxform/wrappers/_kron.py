@@ -1,5 +1,6 @@
 """Arrays made white by a factor for each axis, learnt from random probes: PSGD's Kronecker preconditioner."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,20 +19,28 @@ from gradxform.wrappers._when import when
 class Whitening(TreeRule):
   """A rule for whole trees that keeps a factor for each axis of each array: a triangle, or a diagonal."""
 
-  def __init__(self, max_size_triangular: int, key: int, **hyperparameters: Hyperparameter):
+  def __init__(self, max_size_triangular: int, key: int, axes: int | None, **hyperparameters: Hyperparameter):
     super().__init__({"factors": Slot()}, "whiten", self.whitened, {}, {}, hyperparameters)
-    self.max_size_triangular, self.key = max_size_triangular, key
+    self.max_size_triangular, self.key, self.axes = max_size_triangular, key, axes
+
+  def _depth(self, shape: tuple[int, ...]) -> int:
+    """How many axes, the first ones, count arrays that stand for themselves."""
+    return 0 if self.axes is None else max(len(shape) - self.axes, 0)
 
   def _of_axes(self, shape: tuple[int, ...], diagonal: Any, triangle: Any) -> tuple[Any, ...]:
-    """For each axis a value made of its length; for a number, one as if it had an axis."""
+    """For each axis a value made of the shape of its factors; for a number, one as if it had an axis."""
     if 0 in shape:
       return ()
-    full = [len(shape) > 1 and 1 < n <= self.max_size_triangular for n in shape]
-    return tuple(triangle(n) if f else diagonal((n,)) for n, f in zip(shape, full, strict=True)) or (diagonal(()),)
+    first, own = shape[: self._depth(shape)], shape[self._depth(shape) :]
+    full = [len(own) > 1 and 1 < n <= self.max_size_triangular for n in own]
+    each = (triangle((*first, n, n)) if f else diagonal((*first, n)) for n, f in zip(own, full, strict=True))
+    return tuple(each) or (diagonal(()),)
 
   def start(self, like: Like) -> tuple[tuple[Any, ...], Like]:
-    ones, eye = lambda shape: like.full(1, shape), lambda n: jnp.eye(n, dtype=like.dtype)
-    return (self._of_axes(like.shape, ones, eye),), like
+    def identity(shape: tuple[int, ...]) -> jax.Array:
+      return jnp.array(jnp.broadcast_to(jnp.eye(shape[-1], dtype=like.dtype), shape))
+
+    return (self._of_axes(like.shape, lambda shape: like.full(1, shape), identity),), like
 
   def describe(self, params: Any, names: Any) -> State:
     leaves, treedef = jax.tree.flatten(params)
@@ -47,7 +56,7 @@ class Whitening(TreeRule):
     def renew(kept: list[Any]) -> list[Any]:
       keys = [jax.random.fold_in(probes, index) for index in range(len(leaves))]
       return [
-        _renewed(own, u, jax.random.normal(key, u.shape, u.dtype), preconditioner_lr)
+        self._each(_renewed, u)(own, u, jax.random.normal(key, u.shape, u.dtype), preconditioner_lr)
         for own, u, key in zip(kept, leaves, keys, strict=True)
       ]
 
@@ -55,8 +64,22 @@ class Whitening(TreeRule):
     if leaves:
       drawn = jax.random.uniform(draw, dtype=jnp.float32)
       kept = when(drawn < jnp.asarray(preconditioner_update_probability, drawn.dtype), renew, kept)
-    white = [_along(_along(u, own), _adjoint(own)) for u, own in zip(leaves, kept, strict=True)]
+    white = [self._each(_white, u)(own, u) for u, own in zip(leaves, kept, strict=True)]
     return treedef.unflatten(white), treedef.unflatten(kept)
+
+  def _each(self, function: Callable[..., Any], u: jax.Array) -> Callable[..., Any]:
+    """The function of factors, array and probe, of each of those that the first axes count."""
+    for _ in range(self._depth(u.shape)):
+      function = _mapped(function)
+    return function
+
+
+def _mapped(function: Callable[..., Any]) -> Callable[..., Any]:
+  return lambda factors, u, *rest: jax.vmap(lambda *own: function(*own, *rest[1:]))(factors, u, *rest[:1])
+
+
+def _white(factors: tuple[jax.Array, ...], u: jax.Array) -> jax.Array:
+  return _along(_along(u, factors), tuple(factor.conj() if factor.ndim < 2 else factor.mT.conj() for factor in factors))
 
 
 def _along(x: jax.Array, factors: tuple[jax.Array, ...]) -> jax.Array:
@@ -67,10 +90,6 @@ def _along(x: jax.Array, factors: tuple[jax.Array, ...]) -> jax.Array:
     else:
       x = jnp.moveaxis(jnp.tensordot(factor, x, ((1,), (axis,))), 0, axis)
   return x
-
-
-def _adjoint(factors: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-  return tuple(factor.conj() if factor.ndim < 2 else factor.mT.conj() for factor in factors)
 
 
 def _divided_along(x: jax.Array, factors: tuple[jax.Array, ...]) -> jax.Array:
@@ -148,6 +167,8 @@ def whiten(
   preconditioner_lr: Hyperparameter = 0.1,
   max_size_triangular: int = 2048,
   key: int = 0,
+  *,
+  axes: int | None = None,
 ):
   """Makes the updates white by a Kronecker product of factors, one for each axis, learnt from random probes.
 
@@ -168,6 +189,8 @@ def whiten(
     preconditioner_lr: c, in [0, 1).
     max_size_triangular: the greatest length of an axis whose factor is a triangle, at least 1.
     key: a seed, at least 0.
+    axes: how many axes, the last ones, have factors; in the others each index has its own, as for
+      stacked layers. All if not given.
 
   State: ``factors``, for each array a tuple of the Q of its axes, n×n or n; none of an empty one.
 
@@ -182,10 +205,10 @@ def whiten(
   probability = _annealed if preconditioner_update_probability is None else preconditioner_update_probability
   check_unit_interval("whiten", preconditioner_update_probability=probability)
   check_fraction("whiten", preconditioner_lr=preconditioner_lr)
-  check_integer("whiten", minimum=1, max_size_triangular=max_size_triangular)
+  check_integer("whiten", minimum=1, max_size_triangular=max_size_triangular, axes=1 if axes is None else axes)
   check_integer("whiten", minimum=0, key=key)
   rates = {"preconditioner_update_probability": probability, "preconditioner_lr": preconditioner_lr}
-  return Whitening(max_size_triangular, key, **rates)
+  return Whitening(max_size_triangular, key, axes, **rates)
 
 
 @named
@@ -196,6 +219,8 @@ def scale_by_kron(
   max_size_triangular: int = 2048,
   max_rms: Hyperparameter = 1.1,
   key: int = 0,
+  *,
+  axes: int | None = None,
 ):
   """Makes a momentum white, and bounds its root mean square: the core of PSGD-Kron.
 
@@ -208,11 +233,12 @@ def scale_by_kron(
     max_size_triangular: the greatest length of an axis whose factor is a triangle, at least 1.
     max_rms: c, greater than 0; infinity for no bound.
     key: a seed, at least 0.
+    axes: how many axes, the last ones, have factors; all if not given.
 
   State: that of the momentum and of `whiten`.
 
   Source: Li 2015, https://arxiv.org/abs/1512.04202, as in timm's ``Kron`` (see `whiten`), which adds 1e-8
   to the root mean square.
   """
-  white = whiten(preconditioner_update_probability, preconditioner_lr, max_size_triangular, key)
+  white = whiten(preconditioner_update_probability, preconditioner_lr, max_size_triangular, key, axes=axes)
   return chain(scale_by_momentum(b1), bias_correction(b1), white, clip_by_block_rms(max_rms))

@@ -52,3 +52,10 @@ def test_it_descends_where_both_axes_are_ill_conditioned():
 
   rate = optax.linear_schedule(0.03, 0.0, 600)
   assert after(gx.kron(rate)) < 1e-5 < 1e-3 < after(gx.adam(rate))
+
+
+def test_views_give_each_matrix_its_own_factors():
+  params = {"qkv": jnp.ones((4, 6)), "b": jnp.ones(3)}
+  state = gx.kron(0.1, matrix_view={"qkv": "d (3 h) -> 3 d h"}).init(params)
+  shapes = jax.tree.map(jnp.shape, state["as_matrices"]["whiten"]["factors"])
+  assert shapes == {"qkv": ((3, 4, 4), (3, 2, 2)), "b": ((3,),)}

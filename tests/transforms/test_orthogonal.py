@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import equations
 
 import gradxform as gx
 
@@ -128,15 +129,8 @@ def test_tall_is_wide_transposed_and_a_vector_a_row(float64):
 
 
 def multiplications(jaxpr):
-  """The shapes that come out of the matrix products of a program, those of its functions at each call."""
-  shapes = []
-  for equation in jaxpr.eqns:
-    if equation.primitive.name == "dot_general":
-      shapes.append(equation.outvars[0].aval.shape)
-    for inner in jax.tree.leaves(list(equation.params.values())):
-      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
-        shapes.extend(multiplications(getattr(inner, "jaxpr", inner)))
-  return shapes
+  """The shapes that come out of the matrix products of a program."""
+  return [e.outvars[0].aval.shape for e in equations(jaxpr) if e.primitive.name == "dot_general"]
 
 
 STACKED = {

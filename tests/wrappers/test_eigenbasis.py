@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from examples import equations
 
 import gradxform as gx
 
@@ -186,6 +187,42 @@ def test_the_layout_says_which_axes_have_a_basis():
       ]
 
 
+STACKS = {"layers": (3, 4, 5), "heads": (2, 2, 5, 3), "rows": (2, 1, 4), "matrix": (4, 5), "none": (0, 4, 5)}
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_each_matrix_of_a_stack_can_have_its_own_bases(dtype, float64):
+  inner = gx.scale_by_rms(0.9) if dtype is float else gx.trace(0.9)
+  stacked, alone = gx.in_eigenbasis(inner, update_every=2, axes=2), gx.in_eigenbasis(inner, update_every=2)
+
+  def matrices(tree):
+    return {k: list(u.reshape(-1, *u.shape[-2:])) for k, u in tree.items()}
+
+  params = {k: jnp.zeros(shape, dtype) for k, shape in STACKS.items()}
+  state, by_matrix = stacked.init(params), alone.init(matrices(params))
+  update, update_each = jax.jit(stacked.update), jax.jit(alone.update)
+  for count in range(6):
+    grads = {k: jnp.asarray(g) for k, g in gradients(count, STACKS).items()}
+    if dtype is complex:
+      grads = {k: g + 1j * jnp.asarray(gradients(count + 50, STACKS)[k]) for k, g in grads.items()}
+    updates, state = update(grads, state)
+    wanted, by_matrix = update_each(matrices(grads), by_matrix)
+    jax.tree.map(lambda u, w: np.testing.assert_allclose(u, w, rtol=1e-12, atol=1e-13), matrices(updates), wanted)
+  shapes = [factor.shape for factor in jax.tree.leaves(state["in_eigenbasis"]["basis"]["heads"])]
+  assert shapes == [(2, 2, 5, 5), (2, 2, 3, 3)]
+  assert jax.tree.structure(gx.layout(stacked, params)) == jax.tree.structure(state)
+
+
+@pytest.mark.parametrize(("axes", "sizes"), [(None, {2: 1, 3: 3, 4: 5}), (2, {3: 4, 4: 6})])
+def test_the_program_renews_all_bases_of_one_size_at_once(axes, sizes):
+  params = {"a": jnp.ones((4, 4)), "b": jnp.ones((4, 3)), "c": jnp.ones((3, 4)), "d": jnp.ones((2, 3, 4))}
+  transform = gx.soap(0.1, axes=axes)
+  program = jax.make_jaxpr(transform.update)(params, transform.init(params), params)
+  for name in ("eigh", "qr"):
+    shapes = [e.invars[0].aval.shape for e in equations(program.jaxpr) if e.primitive.name == name]
+    assert sorted(shapes) == sorted((count, n, n) for n, count in sizes.items())
+
+
 DEGENERATE = {
   "zeros": lambda rng: np.zeros((4, 3)),
   "of rank 1": lambda rng: np.outer(np.arange(1.0, 5.0), np.arange(1.0, 4.0)) * rng.normal(),
@@ -308,6 +345,8 @@ def test_what_cannot_turn_is_refused_at_once(inner, hindrance):
     ("update_every", 0, ValueError),
     ("update_every", 2.0, TypeError),
     ("max_dim", 0, ValueError),
+    ("axes", 0, ValueError),
+    ("axes", "last", TypeError),
   ],
 )
 def test_arguments_that_cannot_be_are_refused(name, value, error):

@@ -236,3 +236,21 @@ def test_large_and_small_gradients_make_no_difference_to_the_size_of_updates_in_
 def test_arguments_that_cannot_be_are_refused(name, value, error):
   with pytest.raises(error, match=rf"`whiten\({name}=...\)` must be "):
     gx.whiten(**{name: value})
+
+
+def test_each_matrix_of_a_stack_has_factors_of_its_own(float64):
+  rng = np.random.default_rng(0)
+  stack, alone = gx.whiten(1.0, 0.2, axes=2), gx.whiten(1.0, 0.2)
+  u = jnp.asarray(rng.normal(size=(2, 3, 4)))
+  outs = []
+  for other in (u, u.at[1].multiply(3.0)):
+    state = stack.init(u)
+    assert [q.shape for q in state["whiten"]["factors"]] == [(2, 3, 3), (2, 4, 4)]
+    for _ in range(3):
+      out, state = stack.update(other, state)
+    outs.append(out)
+  np.testing.assert_array_equal(outs[0][0], outs[1][0])
+  assert not np.allclose(outs[0][1], outs[1][1])
+  one, two = stack.init(u[:1]), alone.init(u[0])  # with the same probe
+  np.testing.assert_allclose(stack.update(u[:1], one)[0][0], alone.update(u[0], two)[0], rtol=1e-12)
+  assert [q.shape for q in gx.whiten(axes=2).init(jnp.ones(5))["whiten"]["factors"]] == [(5,)]
