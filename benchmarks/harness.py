@@ -40,11 +40,22 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float,
 
 def record(benchmark: str, rows: Sequence[dict[str, Any]]) -> None:
   """Prints the rows as a table and appends them to the benchmark's CSV."""
+  show(rows)
+  keep(benchmark, rows)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+  """Prints the rows as a table."""
   names = list(rows[0])
   cells = [names, *[[_cell(row[name]) for name in names] for row in rows]]
   widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
   for line in cells:
     print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def keep(benchmark: str, rows: Sequence[dict[str, Any]], folder: pathlib.Path = RESULTS) -> None:
+  """Appends the rows to the benchmark's CSV, with versions and device."""
+  names = list(rows[0])
   about = {
     "date": datetime.date.today().isoformat(),
     "device": jax.devices()[0].device_kind,
@@ -53,8 +64,8 @@ def record(benchmark: str, rows: Sequence[dict[str, Any]]) -> None:
     "jaxlib": jaxlib.__version__,
     "optax": optax.__version__,
   }
-  RESULTS.mkdir(exist_ok=True)
-  path = RESULTS / f"{benchmark}.csv"
+  folder.mkdir(exist_ok=True)
+  path = folder / f"{benchmark}.csv"
   new = not path.exists()
   with path.open("a", newline="") as file:
     writer = csv.DictWriter(file, [*about, *names])

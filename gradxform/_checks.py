@@ -283,7 +283,8 @@ def missing_params(transform: str) -> ValueError:
 
 def missing_extra(transform: str, name: str) -> ValueError:
   """The error for an update without an extra argument that a rule reads."""
-  value = {"grad_fn": "jax.grad(lambda params: loss(params, batch))"}.get(name, "...")
+  calls = {"grad_fn": "jax.grad(lambda params: loss(params, batch))", "logits_fn": "lambda params: f(params, inputs)"}
+  value = calls.get(name, "...")
   return ValueError(f"`{transform}` needs the extra argument `{name}`: pass `{name}={value}` to `update` or `step`.")
 
 

@@ -149,9 +149,13 @@ def start(optimizer: Transform, model: nn.Module, x: jax.Array, key: jax.Array) 
   return params, optimizer.init(params)
 
 
+def _logits(params: Params, model: nn.Module, x: jax.Array) -> Any:
+  return model.apply({"params": params}, x)
+
+
 def _losses(params: Params, model: nn.Module, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
   """The loss of each example, and whether it is classified correctly."""
-  logits: Any = model.apply({"params": params}, x)
+  logits = _logits(params, model, x)
   losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, y)
   return losses, (jnp.argmax(logits, axis=-1) == y).astype(losses.dtype)
 
@@ -182,7 +186,7 @@ def train_epoch(
 
   Args:
     optimizer: a transform of this package; its rules may ask for ``value``, ``grad``,
-      ``value_fn``, ``grad_fn`` and ``key``.
+      ``value_fn``, ``grad_fn``, ``logits_fn`` and ``key``.
     params: the model's parameters.
     state: the optimizer's state.
     key: a random key, for this epoch's order of the examples.
@@ -204,9 +208,12 @@ def train_epoch(
       losses, _ = _losses(params, model, x[index], y[index])
       return jnp.sum(losses * weight) / jnp.sum(weight)
 
+    def logits_fn(params: Params) -> tuple[jax.Array, jax.Array]:
+      return _logits(params, model, x[index]), weight
+
     loss, grads = jax.value_and_grad(mean_loss)(params)
     extra = {"value": loss, "grad": grads, "value_fn": mean_loss}
-    given = {"key": key, "grad_fn": jax.grad(mean_loss)}
+    given = {"key": key, "grad_fn": jax.grad(mean_loss), "logits_fn": logits_fn}
     # only to those that ask: Optax's line searches refuse what `value_fn` does not take
     extra |= {name: value for name, value in given.items() if name in optimizer.part.reads}
     return optimizer.step(grads, state, params, **extra), None

@@ -53,6 +53,7 @@ EXAMPLES = {
   "masked": gx.masked(gx.trace(0.9), where=gx.at_least_2d),
   "mechanize": gx.mechanize(gx.adam(1.0), s_init=0.01),
   "in_eigenbasis": gx.in_eigenbasis(gx.scale_by_rms(), 0.9, 2),
+  "in_exact_eigenbasis": gx.in_exact_eigenbasis(gx.trace(0.9), 0.9, 2),
   "in_low_rank": gx.in_low_rank(gx.scale_by_rms(), 2, 2, 0.5),
   "in_low_rank_and_rest": gx.in_low_rank_and_rest(gx.scale_by_rms(), gx.trace(0.5), 2, 2, 0.5),
   "rescale_in_low_rank": gx.rescale_in_low_rank(gx.scale_by_rms(), 2, 2),
@@ -114,6 +115,7 @@ WRAPPERS = {
   "generalised_primal_averaging": lambda inner: gx.generalised_primal_averaging(inner, b1=0.8, decay=0.9),
   "gradient_at": gx.gradient_at,
   "in_eigenbasis": lambda inner: gx.in_eigenbasis(inner, 0.9, 1),
+  "in_exact_eigenbasis": lambda inner: gx.in_exact_eigenbasis(inner, 0.9, 2),
   "in_low_rank": lambda inner: gx.in_low_rank(inner, 1, 2),
   "in_low_rank_and_rest": lambda inner: gx.in_low_rank_and_rest(inner, gx.trace(0.5), 1, 2),
   "lookahead": lambda inner: gx.lookahead(inner, every=2),
@@ -145,6 +147,10 @@ def example(name):
   return factory(learning_rate=0.1) if takes_rate else factory()
 
 
+# Where there is no model to ask for logits, such as on a surface.
+WITHOUT_A_MODEL = [name for name in optimizers.__all__ if "logits_fn" not in example(name).part.reads]
+
+
 def extras(params, grads):
   """What some rules ask for besides the gradients, of a convex quadratic that has these gradients here."""
   flat = jax.tree.leaves(grads)
@@ -158,8 +164,14 @@ def extras(params, grads):
 
   wide = lambda x: jnp.asarray(x, gx.tree.computing_dtype(x))
   start, slopes = [wide(x) for x in jax.tree.leaves(params)], [wide(g) for g in flat]
+
+  def logits_of(q):
+    """Of two examples among three classes, linear in the parameters."""
+    sums = sum((jnp.sum(jnp.real(wide(x))) for x in jax.tree.leaves(q)), start=jnp.zeros(()))
+    return jnp.asarray([[0.1, -0.2, 0.3], [0.5, 0.0, -0.1]], sums.dtype) * sums
+
   given = {"value": objective(params), "grad": grads, "value_fn": objective, "grad_fn": jax.grad(objective)}
-  return {**given, "key": jax.random.key(0)}
+  return {**given, "logits_fn": logits_of, "key": jax.random.key(0)}
 
 
 def given(transform, grads):

@@ -234,11 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """A number, an array for each of some steps, means along some axes, slices along each, a basis, blocks."""
+  """A number, arrays of some steps, means along some axes, slices along each, a basis, blocks, rows of one element."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
   of_blocks = len(shape) == 3 and shape[1] == shape[2] <= max(parameter, default=1)
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),)) or means or in_a_basis or of_blocks
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),), (*parameter, 1)) or means or in_a_basis or of_blocks
 
 
 @every
@@ -307,6 +307,7 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
   "accumulate",  # at the first of two calls
   "begin_with",
   "displacement",
+  "gauss_newton_bartlett",
   "hessian_diagonal",
   "hutchinson_diagonal",
   "in_eigenbasis",  # the first call sets up the bases alone
@@ -318,6 +319,7 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
 }
 # They see the whole tree for noise, a count or a measure alone, to make another tree of it, or to set hyperparameters.
 KEEP_LEAVES_APART = {
+  "adam_mini",
   "adamuon",
   "add_noise",
   "adjustable",
@@ -332,6 +334,7 @@ KEEP_LEAVES_APART = {
   "galore",
   "gradient_at",
   "in_eigenbasis",
+  "in_exact_eigenbasis",
   "in_low_rank",
   "in_low_rank_and_rest",
   "kron",
@@ -344,6 +347,7 @@ KEEP_LEAVES_APART = {
   "rescale_in_low_rank",
   "precondition_by_factors",
   "route_matrices",
+  "scale_by_adam_mini",
   "scale_by_apollo",
   "scale_by_fira",
   "scale_by_galore",
@@ -351,11 +355,15 @@ KEEP_LEAVES_APART = {
   "scale_by_kron",
   "scale_by_soap",
   "scale_by_sophia",
+  "scale_by_splus",
+  "scale_by_sophia_g",
   "scaled",
   "shampoo",
   "scion",
   "soap",
   "sophia",
+  "splus",
+  "sophia_g",
   "split_real_and_imaginary",
   "train_only",
   "whiten",
@@ -387,6 +395,9 @@ REFUSE_COMPLEX = {
   "hutchinson_diagonal": "hutchinson_diagonal",
   "scale_by_sophia": "hutchinson_diagonal",
   "sophia": "hutchinson_diagonal",
+  "gauss_newton_bartlett": "gauss_newton_bartlett",
+  "scale_by_sophia_g": "clip",
+  "sophia_g": "clip",
   "cautious": "where_positive",
   "precondition_by_hessian_diagonal": "hessian_diagonal",
   "precondition_by_hessian": "precondition_by_hessian",

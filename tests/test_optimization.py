@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from examples import example
+from examples import WITHOUT_A_MODEL, example
 from test_laws import REFUSE_COMPLEX
 
 import gradxform as gx
-from gradxform import optimizers
 
 RATES = jnp.asarray([3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4])
 STEPS = 10_000
@@ -69,7 +68,7 @@ def last_point(optimizer, start, fn):
 
 @pytest.mark.parametrize("surface", [parabola, rosenbrock])
 @pytest.mark.parametrize("field", ["real", "complex"])
-@pytest.mark.parametrize("name", optimizers.__all__)
+@pytest.mark.parametrize("name", WITHOUT_A_MODEL)
 def test_some_rate_reaches_the_minimum(name, field, surface):
   if field == "complex" and name in REFUSE_COMPLEX:
     pytest.skip("refuses complex parameters, which a law tests")

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from examples import example
+from examples import WITHOUT_A_MODEL, example
 
 import gradxform as gx
-from gradxform import objectives, optimizers
+from gradxform import objectives
 from gradxform.objectives import OBJECTIVES, Objective
 from gradxform.trajectories import Trajectory, basin, race, record, sensitivity, write_csv
 from gradxform.trajectories._programs import ends_by_start
@@ -422,7 +422,7 @@ def test_from_random_starts_every_run_ends_and_says_whether_it_diverged(known):
   starts = jnp.asarray(np.random.default_rng(0).uniform(2 * low, 2 * high, (200, known.n)))
   rotating = [gx.newton(), gx.damped_newton(), gx.steepest_descent(), gx.nonlinear_cg(), gx.bfgs(), gx.lbfgs()]
   turn = list(OBJECTIVES).index(known.name) if known.name in OBJECTIVES else 0
-  others = [example(name) for name in optimizers.__all__[turn :: len(OBJECTIVES)]]
+  others = [example(name) for name in WITHOUT_A_MODEL[turn :: len(OBJECTIVES)]]
   for optimizer in (gx.momentum(0.3), gx.adam(0.3), rotating[turn % 6], rotating[(turn + 3) % 6], *others):
     points, values = ends_by_start(optimizer, starts[:150], jax.random.key(0), fn=known.fn, steps=30)
     finite = np.isfinite(points).all(axis=1)

@@ -22,13 +22,14 @@ OPTIMIZERS = {
   "optax_whole_tree": lambda: optax.chain(optax.clip_by_global_norm(0.5), optax.sgd(0.1, 0.9)),
 }
 # What a wrapper asks of what it wraps, and other wrappers are not; it says so when it is made.
+IN_EIGENBASIS = dict.fromkeys(["in_eigenbasis", "in_exact_eigenbasis"], "a transform that does not")
 LOW_RANK = dict.fromkeys(["in_low_rank", "in_low_rank_and_rest", "rescale_in_low_rank"], "must not read the parameters")
-IN_COORDINATES = {"in_eigenbasis": "a transform that does not", **LOW_RANK}
+IN_COORDINATES = {**IN_EIGENBASIS, **LOW_RANK}
 REFUSED = {
   (outer, name): message
   for outer, message in IN_COORDINATES.items()
   for name, wrap in WRAPPERS.items()
-  if "param" in wrap(gx.adam(0.1)).part.reads or (outer, name) == ("in_eigenbasis", "split_real_and_imaginary")
+  if "param" in wrap(gx.adam(0.1)).part.reads or (name == "split_real_and_imaginary" and outer != "in_low_rank")
 }
 
 NAMES = list(WRAPPERS)

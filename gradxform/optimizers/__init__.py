@@ -2,9 +2,19 @@
 
 from gradxform.optimizers._adam import adam, adamax, adamw, amsgrad, nadam, nadamw
 from gradxform.optimizers._adam_kin import acprop, adabelief, adamaxw, adopt, laprop, novograd, radam, yogi
+from gradxform.optimizers._adam_mini import adam_mini
 from gradxform.optimizers._adam_steadied import adam_atan2, grams, mars, stable_adamw
 from gradxform.optimizers._adaptive import adadelta, adagrad, centered_rmsprop, rmsprop
-from gradxform.optimizers._curvature import bfgs, damped_newton, lbfgs, newton, nonlinear_cg, sophia, steepest_descent
+from gradxform.optimizers._curvature import (
+  bfgs,
+  damped_newton,
+  lbfgs,
+  newton,
+  nonlinear_cg,
+  sophia,
+  sophia_g,
+  steepest_descent,
+)
 from gradxform.optimizers._descent import momentum, nesterov, noisy_sgd, sgd
 from gradxform.optimizers._factored import adafactor, came, sm3
 from gradxform.optimizers._kron import kron
@@ -20,7 +30,7 @@ from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
 from gradxform.optimizers._low_rank import apollo, apollo_mini, dion, fira
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
-from gradxform.optimizers._preconditioned import shampoo
+from gradxform.optimizers._preconditioned import shampoo, splus
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradxform.optimizers._scion import scion
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
@@ -92,8 +102,10 @@ __all__ = [
   "scion",
   "shampoo",
   "soap",
+  "splus",
   # less memory than the parameters
   "adafactor",
+  "adam_mini",
   "apollo",
   "apollo_mini",
   "came",
@@ -107,5 +119,6 @@ __all__ = [
   "newton",
   "nonlinear_cg",
   "sophia",
+  "sophia_g",
   "steepest_descent",
 ]

@@ -15,7 +15,7 @@ from gradxform.transforms import (
   scale_by_learning_rate,
   zoom_line_search,
 )
-from gradxform.wrappers import scale_by_sophia
+from gradxform.wrappers import scale_by_sophia, scale_by_sophia_g
 
 
 @named
@@ -140,4 +140,41 @@ def sophia(
   `scale_by_sophia`), whose estimate draws other signs.
   """
   core = scale_by_sophia(hessian_diagonal_fn, update_interval, b1=b1, b2=b2, eps=eps, gamma=gamma)
+  return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+@named
+def sophia_g(
+  learning_rate: Hyperparameter,
+  *,
+  b1: Hyperparameter = 0.965,
+  b2: Hyperparameter = 0.99,
+  eps: Hyperparameter = 1e-15,
+  gamma: Hyperparameter = 0.04,
+  weight_decay: Hyperparameter = 0.1,
+  update_interval: int = 10,
+  hessian_diagonal_fn: Any = None,
+):
+  """Sophia-G: for classifiers, whose curvature is estimated from labels that the model itself draws.
+
+      p ← p − a · (scale_by_sophia_g(g) + λ · p)
+
+  `update` and `step` want the model on the batch, and a key, at each step; at every tenth they use them:
+
+      step(grads, state, params, logits_fn=lambda params: model.apply(params, inputs), key=key)
+
+  Args:
+    learning_rate: the step a, and the largest change of an element but for the decay.
+    b1: decay of the momentum.
+    b2: decay of the average of the estimates.
+    eps: added to the divisor.
+    gamma: multiplies the average of the estimates; the larger, the fewer elements are clipped.
+    weight_decay: λ, of all parameters.
+    update_interval: the number of steps for one estimate, and before the first, at least 1.
+    hessian_diagonal_fn: what gives the estimate: `gauss_newton_bartlett()` if not given.
+
+  Source: Liu et al. 2023, https://arxiv.org/abs/2305.14342, as in the authors' ``SophiaG`` (see
+  `scale_by_sophia_g`). Optax's Sophia, with another divisor and a corrected momentum, is `sophia`.
+  """
+  core = scale_by_sophia_g(hessian_diagonal_fn, update_interval, b1=b1, b2=b2, eps=eps, gamma=gamma)
   return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))

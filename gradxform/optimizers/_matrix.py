@@ -153,6 +153,7 @@ def galore(
   scale: Hyperparameter = 1.0,
   base_optimizer: Any = None,
   weight_decay: Hyperparameter = 0.0,
+  matrix_view: Structure = None,
 ):
   """GaLore: Adam whose moments of a matrix are kept in the basis of its gradient's largest singular vectors.
 
@@ -165,11 +166,14 @@ def galore(
     scale: the factor of matrices.
     base_optimizer: the core, which must not read the parameters; `scale_by_adam()` if not given.
     weight_decay: λ, of all parameters.
+    matrix_view: which leaves are matrices, or stacks of them, and how they are seen (see `as_matrices`);
+      those with two axes if not given.
 
   Source: Zhao et al. 2024, https://arxiv.org/abs/2403.03507, with the bases of the longer sides as in
   ``optax.contrib.galore`` (see `in_low_rank`).
   """
-  return decayed(scale_by_galore(rank, update_proj_gap, scale, base_optimizer), learning_rate, weight_decay)
+  core = viewed(scale_by_galore, matrix_view, rank, update_proj_gap, scale, base_optimizer)
+  return decayed(core, learning_rate, weight_decay)
 
 
 @named
@@ -182,7 +186,7 @@ def soap(
   weight_decay: Hyperparameter = 0.01,
   precondition_frequency: int = 10,
   max_precond_dim: int = 10_000,
-  axes: int | None = None,
+  matrix_view: Structure = None,
 ):
   """SOAP: Adam in the eigenbases of Shampoo's preconditioner, which are renewed now and then.
 
@@ -198,12 +202,12 @@ def soap(
     weight_decay: λ, of all parameters, after the step.
     precondition_frequency: the number of steps for which bases are kept, at least 1.
     max_precond_dim: the greatest length of an axis that has a basis, at least 1.
-    axes: how many axes, the last ones, have one: 2 for stacked matrices. All if not given.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`); if it is given, only
+      the last two axes have bases.
 
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code, whose updates these
   are for arrays of any number of axes without its options ``merge_dims`` and ``precondition_1d``.
   """
   after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
-  core, decay = adam_of_plain_root(b1, b2, eps), add_decayed_weights(weight_decay)
-  step = chain(core, after_step, decay, scale_by_learning_rate(learning_rate))
-  return in_eigenbasis(step, b2, precondition_frequency, max_dim=max_precond_dim, axes=axes)
+  step = decayed(chain(adam_of_plain_root(b1, b2, eps), after_step), learning_rate, weight_decay)
+  return viewed(in_eigenbasis, matrix_view, step, b2, precondition_frequency, max_dim=max_precond_dim)

@@ -1,20 +1,24 @@
-"""Gradients divided by roots of their squares along each axis."""
+"""Gradients divided by roots of their squares along each axis, and signs in the bases of these."""
 
 from typing import Any
 
 from gradxform.combinators import add, chain, divide, graft, share, shared
-from gradxform.core import Hyperparameter, named
+from gradxform.core import Hyperparameter, Structure, named
+from gradxform.optimizers._matrix import decayed, of_matrices, viewed
 from gradxform.transforms import (
   add_decayed_weights,
   bias_correction,
   moving_average,
   root,
+  scale,
   scale_by_learning_rate,
   scale_by_momentum,
+  scale_by_shape,
+  sign,
   square,
   stop_after,
 )
-from gradxform.wrappers import precondition_by_factors
+from gradxform.wrappers import average_parameters, precondition_by_factors, scale_by_splus
 
 
 @named
@@ -28,6 +32,7 @@ def shampoo(
   precondition_frequency: int = 10,
   start_preconditioning_step: int | None = None,
   block_size: int = 1024,
+  matrix_view: Structure = None,
 ):
   """Shampoo: a momentum times inverse roots of the gradients' squares along each axis, as long as a step of Adam.
 
@@ -46,6 +51,8 @@ def shampoo(
     precondition_frequency: the number of steps for which roots are kept, at least 1.
     start_preconditioning_step: the first step that has roots, that number if not given.
     block_size: the greatest length of a block, at least 1.
+    matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`); if it is given, only
+      the last two axes have factors.
 
   Without grafting it is `scale_by_shampoo` and a learning rate.
 
@@ -53,15 +60,70 @@ def shampoo(
   https://arxiv.org/abs/2002.09018, and Shi et al. 2023, https://arxiv.org/abs/2309.06497, and Meta's code, which takes
   norms block by block, and new roots at every step unless told otherwise (see `precondition_by_factors`).
   """
-  start = precondition_frequency if start_preconditioning_step is None else start_preconditioning_step
-  factored = precondition_by_factors(
-    shared("momentum"), b2, update_every=precondition_frequency, start=start, block_size=block_size
-  )
+  own = b1, b2, magnitude, precondition_frequency, start_preconditioning_step, block_size
+  return decayed(viewed(_grafted, matrix_view, *own), learning_rate, weight_decay)
+
+
+def _grafted(
+  b1: Any, b2: Any, magnitude: Any, every: int, start: int | None, block_size: int, *, axes: int | None = None
+):
+  """A momentum times inverse roots, as long as a step of Adam or another, which it is until there are roots."""
+  start = every if start is None else start
+  options = {"update_every": every, "start": start, "block_size": block_size, "axes": axes}
+  factored = precondition_by_factors(shared("momentum"), b2, **options)
   second = chain(square(), moving_average(0.999), bias_correction(0.999), root(1e-8))
-  grafted = graft(factored, magnitude=shared("step"))
-  direction = share(
-    add(chain(shared("step"), stop_after(start - 1)), grafted),
+  return share(
+    add(chain(shared("step"), stop_after(start - 1)), graft(factored, magnitude=shared("step"))),
     momentum=chain(scale_by_momentum(b1), bias_correction(b1)),
     step=divide(shared("momentum"), by=second) if magnitude is None else magnitude,
   )
-  return chain(direction, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+
+
+@named
+def splus(
+  learning_rate: Hyperparameter = 0.1,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.999,
+  ema_rate: Hyperparameter = 0.999,
+  weight_decay: Hyperparameter = 1e-2,
+  inverse_every: int = 100,
+  others: Any = None,
+  matrix_view: Structure = None,
+):
+  """SPlus: the sign of a momentum in the eigenbases of Shampoo's averages, and an average of the parameters.
+
+      p ← p − a · 2 / (rows + columns) · (P · sign(Pᴴ m Q) · Qᴴ + λ · p)   for matrices
+      p ← p − a · (sign(m) + λ · p) / 1000   for all else
+
+  Gradients are taken at p; `gx.averaged` reads the average, which is what is evaluated.
+
+  Args:
+    learning_rate: the step a; it is the same for matrices of all sizes.
+    b1: decay of the momentum m.
+    b2: decay of the averages of which the bases P and Q are.
+    ema_rate: decay of the average of the parameters.
+    weight_decay: λ, of all parameters.
+    inverse_every: the number of steps for which bases are kept, at least 1.
+    others: the optimizer of all else, the second line if not given.
+    matrix_view: how leaves are seen as matrices, as in `route_matrices`; those with two axes as they are if not given.
+
+  Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code, which counts among all
+  else matrices with 10,000 or more rows or columns, and those that have ``embed`` or ``layernorm`` in
+  their names: here ``matrix_view={"*embed*": None}`` does. Its average is of the parameters before each
+  step, here it is of those after it.
+  """
+  core = _per_mean_side(scale_by_splus(b1, b2, inverse_every), weight_decay)
+  rest = _small_signs(learning_rate, b1, weight_decay) if others is None else others
+  return average_parameters(of_matrices(core, learning_rate, 0.0, rest, matrix_view), ema_rate)
+
+
+def _per_mean_side(core: Any, weight_decay: Hyperparameter):
+  """Steps and decay of matrices, divided by the mean of their sides."""
+  return chain(core, add_decayed_weights(weight_decay), scale_by_shape("inverse_mean_side"))
+
+
+def _small_signs(learning_rate: Hyperparameter, b1: Hyperparameter, weight_decay: Hyperparameter):
+  """What is no matrix, at a thousandth of the rate."""
+  signs = chain(scale_by_momentum(b1), sign(), add_decayed_weights(weight_decay), scale(1e-3))
+  return chain(signs, scale_by_learning_rate(learning_rate))

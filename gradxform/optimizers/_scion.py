@@ -57,8 +57,8 @@ def scion(
   spectral = chain(orthogonalize(eps=1e-7), scale_by_shape("columns_to_rows"), scale(radius))
   of_unit_rms = divide(identity(), by=chain(mean_of_squares(), root(eps=1e-8)))
   groups = {
-    all_of(embeddings, is_matrix): chain(sign(), scale_by_shape("one_by_columns"), scale(last_radius)),
-    all_of(last, is_matrix): chain(sign(), scale_by_shape("one_by_rows"), scale(last_radius)),
+    all_of(embeddings, is_matrix): chain(sign(), scale_by_shape("inverse_columns"), scale(last_radius)),
+    all_of(last, is_matrix): chain(sign(), scale_by_shape("inverse_rows"), scale(last_radius)),
     "*": route_matrices(spectral, others=chain(of_unit_rms, scale(radius)), matrix_view=matrix_view),
   }
   rest = add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)

@@ -33,6 +33,7 @@ from gradxform.transforms._clipping import (
 from gradxform.transforms._conjugate import conjugate_directions
 from gradxform.transforms._correction import bias_correction, rectify
 from gradxform.transforms._curvature import (
+  gauss_newton_bartlett,
   hessian_diagonal,
   hutchinson_diagonal,
   precondition_by_hessian,
@@ -215,6 +216,7 @@ __all__ = [
   "scale_by_yogi",
   # curvature
   "conjugate_directions",
+  "gauss_newton_bartlett",
   "hessian_diagonal",
   "hutchinson_diagonal",
   "precondition_by_hessian",

@@ -10,6 +10,7 @@ from gradxform._checks import check_integer, check_not_negative, check_real
 from gradxform.combinators import chain, divide, identity
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import whole_tree
+from gradxform.tree import computing_dtype
 
 
 def _flat(transform: str, value_fn: Any, param: Any) -> tuple[jax.Array, Any, Any]:
@@ -112,6 +113,49 @@ def hutchinson_diagonal(samples: int = 1):
     return unravel(jnp.mean(jax.lax.map(sample, jax.random.split(key, samples)), axis=0))
 
   return whole_tree("hutchinson_diagonal", rule)
+
+
+@named
+def gauss_newton_bartlett():
+  """Emits an estimate of the diagonal of a classifier's Gauss–Newton matrix, from drawn labels; ignores its input.
+
+      u ← B · ĝ²,   ĝ = ∇ₚ mean over B examples of −log softmax(f(p))[ŷ],   ŷ ~ softmax(f(p))
+
+  It is never negative, and its expectation is the diagonal of the Gauss–Newton matrix of the mean cross entropy,
+  whatever the true labels are. It takes one more gradient. The model is an extra argument of `update`:
+
+      update(grads, state, params, logits_fn=lambda params: model.apply(params, inputs), key=key)
+
+  where the last axis of the logits is the classes, and the others are the examples (of a language model, all
+  tokens). Where some do not count, as padding, ``logits_fn`` returns a pair: the logits, and weights
+  of the shape of the examples, whose sum is B.
+
+  Raises:
+    ValueError: if `update` is not given ``logits_fn``, a random ``key``, and the parameters.
+    TypeError: for complex parameters.
+
+  Source: Liu et al. 2023, Sophia, Algorithm 2, https://arxiv.org/abs/2305.14342.
+  """
+
+  def rule(updates, *, param, logits_fn, key):
+    for leaf in jax.tree.leaves(param):
+      check_real("gauss_newton_bartlett", leaf)
+    if not jax.tree.leaves(param):
+      return updates
+
+    def loss(param: Any) -> tuple[jax.Array, jax.Array]:
+      out = logits_fn(param)
+      logits, weights = out if isinstance(out, tuple) else (out, jnp.ones(out.shape[:-1]))
+      logits = jnp.asarray(logits, computing_dtype(logits))
+      labels = jax.random.categorical(key, jax.lax.stop_gradient(logits))
+      losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
+      weights = jnp.asarray(weights, losses.dtype)
+      return jnp.sum(weights * losses) / jnp.sum(weights), jnp.sum(weights)
+
+    grads, examples = jax.grad(loss, has_aux=True)(param)
+    return jax.tree.map(lambda g: examples.astype(g.dtype) * jnp.square(g), grads)
+
+  return whole_tree("gauss_newton_bartlett", rule)
 
 
 @named

@@ -9,14 +9,14 @@ from gradxform.core import is_hole
 from gradxform.tree import promoted
 
 
-def times_along(x: jax.Array, matrices: tuple[Any, ...], *, stacked: int = 0) -> jax.Array:
+def times_along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:
   """The array multiplied along each axis by the matrix of that axis, where there is one.
 
   Args:
     x: the array, or a stack of arrays.
-    matrices: for each axis of one array a matrix, or in a stack a stack of them, or a hole.
-    stacked: how many axes, the first ones, are those of the stack.
+    matrices: for each axis a matrix, or a hole; of a stack for each of the last axes a stack of them.
   """
+  stacked = x.ndim - len(matrices)
   stack = tuple(range(stacked))
   for axis, matrix in enumerate(matrices, stacked):
     if not is_hole(matrix):
@@ -27,7 +27,13 @@ def times_along(x: jax.Array, matrices: tuple[Any, ...], *, stacked: int = 0) ->
 
 
 def square_along(u: jax.Array, axis: int, *, stacked: int = 0) -> jax.Array:
-  """The array's product with its conjugate over all axes but one: u uᴴ, uᵀ ū, …; in a stack one for each array."""
+  """The array's product with its conjugate over all axes but one, u uᴴ, uᵀ ū, …; in a stack one for each array.
+
+  Args:
+    u: the array, or a stack of arrays.
+    axis: the axis of one array.
+    stacked: how many axes, the first ones, are those of the stack.
+  """
   stack = tuple(range(stacked))
   others = tuple(i for i in range(stacked, u.ndim) if i != axis + stacked)
   return jax.lax.dot_general(u, u.conj(), ((others, others), (stack, stack)))

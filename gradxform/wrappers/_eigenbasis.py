@@ -34,15 +34,11 @@ class Eigenbasis(Paced):
     self.slots = (FACTORS, BASIS, *self.slots)
 
   def _of_axes(self, shape: tuple[int, ...], value: Any) -> tuple[Any, ...]:
-    """For each axis a value made of the shape of its factor, or a hole where it keeps its own basis."""
-    stacked = 0 if self.axes is None else max(len(shape) - self.axes, 0)
+    """For each axis that may have a basis a value made of its shape, or a hole where it keeps its own."""
+    own = shape if self.axes is None else shape[-self.axes :]
+    stack = shape[: len(shape) - len(own)]
     turns = len(shape) > 1 and 0 not in shape
-
-    def of_axis(axis: int, n: int) -> Any:
-      has_basis = turns and axis >= stacked and 1 < n <= self.max_dim
-      return value((*shape[:stacked], n, n)) if has_basis else optax.MaskedNode()
-
-    return tuple(of_axis(axis, n) for axis, n in enumerate(shape))
+    return tuple(value((*stack, n, n)) if turns and 1 < n <= self.max_dim else optax.MaskedNode() for n in own)
 
   def init(self, flow: Sequence[Like], treedef: Any) -> tuple[State, list[Like]]:
     def zeros() -> Any:
@@ -65,11 +61,15 @@ class Eigenbasis(Paced):
     """A step of the inner part, in the bases from before it; none at the first, which has no bases."""
 
     def go(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      out, new = self.update_inner(_coordinates(flow, bases), kept[1], self._seen_from(step, bases))
-      spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
-      return [_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
+      return self._inside(flow, bases, kept[1], step)
 
     return when(step.count > 0, go, ([jnp.zeros_like(u) for u in flow], inner))
+
+  def _inside(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:
+    """A step of the inner part, in these bases."""
+    out, new = self.update_inner(_coordinates(flow, bases), inner, self._seen_from(step, bases))
+    spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
+    return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
 
   def _seen_from(self, step: Step, bases: Flow) -> Step:
     """What the inner part may read of the step: trees like the updates, in coordinates."""
@@ -87,8 +87,7 @@ class Eigenbasis(Paced):
     def averaged(axis: int, factor: Any) -> Any:
       if is_hole(factor):
         return factor
-      stacked = factor.ndim - 2
-      squared = cast(square_along(u, axis - stacked, stacked=stacked), factor.dtype)
+      squared = cast(square_along(u, axis, stacked=u.ndim - len(factors)), factor.dtype)
       return self.average.apply(squared, (factor,), values, Here(None, {}, {}))[0]
 
     return tuple(averaged(axis, factor) for axis, factor in enumerate(factors))
@@ -98,15 +97,17 @@ class Eigenbasis(Paced):
     if not jax.tree.leaves(bases):
       return bases, inner
     fixed = jax.lax.stop_gradient(factors)
-    bases = when(step.count == 0, lambda old: _in_stacks(lambda _, factor: _eigenvectors(factor), old, fixed), bases)
+    bases = when(step.count == 0, lambda old: alike_together(lambda _, factor: eigenvectors(factor), old, fixed), bases)
 
     def renew(kept: tuple[Flow, State]) -> tuple[Flow, State]:
-      old = jax.lax.stop_gradient(kept[0])
-      new = _in_stacks(_power_step, old, fixed)
-      turns = jax.tree.map(lambda to, of: to.mT.conj() @ of, new, old)
-      return new, self._turned(kept[1], turns, flow, step)
+      return self._moved(alike_together(_power_step, jax.lax.stop_gradient(kept[0]), fixed), kept, flow, step)
 
     return when((step.count > 0) & (step.count % self.update_every == 0), renew, (bases, inner))
+
+  def _moved(self, new: Flow, kept: tuple[Flow, State], flow: Flow, step: Step) -> tuple[Flow, State]:
+    """Other bases, and what the inner part keeps, in these."""
+    turns = jax.tree.map(lambda to, of: to.mT.conj() @ of, new, jax.lax.stop_gradient(kept[0]))
+    return new, self._turned(kept[1], turns, flow, step)
 
   def _turned(self, inner: State, turns: Flow, flow: Flow, step: Step) -> State:
     """The state of the inner part with its directions in another basis; the rest as it is."""
@@ -115,7 +116,7 @@ class Eigenbasis(Paced):
     def turned(slot: jax.Array, owner: Any, like: jax.ShapeDtypeStruct) -> jax.Array:
       is_whole = owner is not SCALAR and like.shape == flow[owner].shape
       is_direction = is_whole and jnp.issubdtype(like.dtype, jnp.complexfloating)
-      return cast(_along(slot, turns[owner]), slot.dtype) if is_direction else slot
+      return cast(times_along(slot, turns[owner]), slot.dtype) if is_direction else slot
 
     return jax.tree.map(turned, inner, owners, self._of_complex(flow, step))
 
@@ -144,13 +145,7 @@ class Eigenbasis(Paced):
     return {"factors": of_factors, "basis": of_factors, "inner": self.describe_inner(params, names)}
 
 
-def _along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:
-  """The array multiplied along each axis by the matrix of that axis, or of each of its matrices, where there is one."""
-  stacked = max((matrix.ndim - 2 for matrix in matrices if not is_hole(matrix)), default=0)
-  return times_along(x, matrices[stacked:], stacked=stacked)
-
-
-def _in_stacks(function: Callable[..., Any], *trees: Any) -> Any:
+def alike_together(function: Callable[..., Any], *trees: Any) -> Any:
   """A function of stacks of matrices, of all leaves of one shape together."""
   leaves = [jax.tree.leaves(tree) for tree in trees]
   return jax.tree.unflatten(jax.tree.structure(trees[0]), in_stacks(function, *leaves))
@@ -159,10 +154,10 @@ def _in_stacks(function: Callable[..., Any], *trees: Any) -> Any:
 def _coordinates(leaves: Flow, bases: Flow) -> Flow:
   """The leaves in their bases."""
   inverses = jax.tree.map(lambda basis: basis.mT.conj(), bases)
-  return [_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
+  return [times_along(jnp.asarray(u), inverse) for u, inverse in zip(leaves, inverses, strict=True)]
 
 
-def _eigenvectors(factor: jax.Array) -> jax.Array:
+def eigenvectors(factor: jax.Array) -> jax.Array:
   """Those of the largest eigenvalues first."""
   return jnp.linalg.eigh(factor)[1][..., ::-1]
 
@@ -181,7 +176,7 @@ def _power_step(basis: jax.Array, factor: jax.Array) -> jax.Array:
 
 def _hindrance(part: Part) -> str | None:
   """What keeps a part from working where coordinates turn."""
-  if unseen := sorted(part.reads & {"value_fn", "grad_fn"}):
+  if unseen := sorted(part.reads & {"value_fn", "grad_fn", "logits_fn"}):
     return f"read `{unseen[0]}`"
   if isinstance(part, Split):
     return "split complex numbers"
@@ -189,6 +184,19 @@ def _hindrance(part: Part) -> str | None:
   if "param" in part.reads and part.stateful and type(part) not in (Chain, FanOut):
     return "keep the parameters"
   return next(filter(None, (_hindrance(child) for _, child in children)), None)
+
+
+def turning(name: str, kind: type[Eigenbasis], inner: Any, decay: Hyperparameter, *numbers: Any) -> Part:
+  """The part of a wrapper of this name, if what it is given can turn."""
+  check_transform(name, "inner", inner)
+  check_fraction(name, decay=decay)
+  update_every, max_dim, axes = numbers
+  check_integer(name, minimum=1, update_every=update_every, max_dim=max_dim, axes=1 if axes is None else axes)
+  part = Chain(stages_of(inner))
+  if hindrance := _hindrance(part):
+    wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
+    raise rejected(ValueError, name, "inner", inner, wanted)
+  return Chain([(name, kind(part, part_of(moving_average(decay)), update_every, max_dim, axes))])
 
 
 @named
@@ -236,16 +244,7 @@ def in_eigenbasis(
   >>> in_eigenbasis(sign(), 0.9)
   in_eigenbasis(sign(), decay=0.9, update_every=10, max_dim=10000, axes=None)
   """
-  check_transform("in_eigenbasis", "inner", inner)
-  check_fraction("in_eigenbasis", decay=decay)
-  counts = {"update_every": update_every, "max_dim": max_dim, "axes": 1 if axes is None else axes}
-  check_integer("in_eigenbasis", minimum=1, **counts)
-  part = Chain(stages_of(inner))
-  if hindrance := _hindrance(part):
-    wanted = f"a transform that does not {hindrance}, since its coordinates turn, got {inner!r}. Put that outside."
-    raise rejected(ValueError, "in_eigenbasis", "inner", inner, wanted)
-  average = part_of(moving_average(decay))
-  return Chain([("in_eigenbasis", Eigenbasis(part, average, update_every, max_dim, axes))])
+  return turning("in_eigenbasis", Eigenbasis, inner, decay, update_every, max_dim, axes)
 
 
 def adam_of_plain_root(b1: Hyperparameter, b2: Hyperparameter, eps: Hyperparameter):

@@ -11,9 +11,11 @@ from gradxform.compounds import Chain
 from gradxform.core import Hyperparameter, named, stages_of
 from gradxform.parts import Flow, Like, Path, State, Step, get, put
 from gradxform.transforms import (
+  add_constant,
   at_least,
   bias_correction,
   clip,
+  gauss_newton_bartlett,
   hutchinson_diagonal,
   moving_average,
   scale,
@@ -34,9 +36,9 @@ class Every(Paced):
 
   is_filter = True
 
-  def __init__(self, inner: Chain, steps: int):
+  def __init__(self, inner: Chain, steps: int, first: int):
     super().__init__(inner)
-    self.steps = steps
+    self.steps, self.first = steps, first
     self.held = _filter_at_the_end(inner) or EMITTED
     self.slots = (self.held, *(path for path in self.slots if path != self.held))
 
@@ -60,7 +62,8 @@ class Every(Paced):
       kept = [jnp.broadcast_to(u, last.shape) for u, last in zip(emitted, old, strict=True)]
       return {"inner": inner, "emitted": step.treedef.unflatten(kept)}
 
-    state = when(step.count % self.steps == 0, go, state)
+    since = step.count - self.first
+    state = when((since >= 0) & (since % self.steps == 0), go, state)
     emitted = step.leaves(get(state, self.held), self.held)
     return [cast(u, computing_dtype(u)) for u in emitted], state
 
@@ -78,10 +81,10 @@ def _filter_at_the_end(inner: Chain) -> Path | None:
 
 
 @named
-def every(inner: Any, steps: int = 10):
+def every(inner: Any, steps: int = 10, first: int = 0):
   """Runs a transform at every k-th step, the first among them; between, emits what it emitted last.
 
-      u ← v;   v ← inner(u) where k divides t − 1, else v
+      u ← v;   v ← inner(u) where k divides t − 1, else v;   with n steps first, where it divides t − 1 − n ≥ 0
 
   For what is dear and changes slowly, such as an estimate of the curvature:
   ``every(chain(hutchinson_diagonal(), moving_average(0.99)), 10)``. It may stand in `previous`.
@@ -89,6 +92,8 @@ def every(inner: Any, steps: int = 10):
   Args:
     inner: a transform, ours or Optax's; it counts its own steps.
     steps: k, at least 1.
+    first: n, the number of steps before the first at which it runs, at which 0 is emitted, or what a
+      filter at its end begins with; at least 0.
 
   State: ``inner``, that of the inner transform with its own ``count``; ``emitted``, what it emitted
   last, unless it ends in a filter, such as `moving_average`, which keeps that itself.
@@ -97,11 +102,12 @@ def every(inner: Any, steps: int = 10):
 
   >>> from gradxform import every, sign
   >>> every(sign(), 2)
-  every(sign(), steps=2)
+  every(sign(), steps=2, first=0)
   """
   check_transform("every", "inner", inner)
   check_integer("every", minimum=1, steps=steps)
-  return Chain([("every", Every(Chain(stages_of(inner)), steps))])
+  check_integer("every", minimum=0, first=first)
+  return Chain([("every", Every(Chain(stages_of(inner)), steps, first))])
 
 
 @named
@@ -145,3 +151,44 @@ def scale_by_sophia(
   curvature = every(chain(estimate, moving_average(b2)), update_interval)
   first = chain(scale_by_momentum(b1), bias_correction(b1))
   return chain(divide(first, by=chain(previous(curvature), scale(gamma), at_least(eps))), clip(clip_threshold))
+
+
+@named
+def scale_by_sophia_g(
+  hessian_diagonal_fn: Any = None,
+  update_interval: int = 10,
+  *,
+  b1: Hyperparameter = 0.965,
+  b2: Hyperparameter = 0.99,
+  eps: Hyperparameter = 1e-15,
+  gamma: Hyperparameter = 0.04,
+):
+  """Divides a momentum by the curvature that a classifier's own labels show: the core of Sophia-G.
+
+      h ← b2 · h + (1 − b2) · D after every k steps, before the next;   D = B · ĝ² (see `gauss_newton_bartlett`)
+      m ← b1 · m + (1 − b1) · g;   u = sign(m) · min(|m| / (γ · h + eps), 1)
+
+  In the first k steps, where h is 0, u is the sign of m.
+
+  Args:
+    hessian_diagonal_fn: what gives the estimate D, which must not be negative: `gauss_newton_bartlett()`
+      if not given, which wants ``logits_fn`` and a ``key``, at each step.
+    update_interval: k, at least 1.
+    b1: decay of the momentum m, in [0, 1).
+    b2: decay of the average h of the estimates, in [0, 1).
+    eps: added to the divisor.
+    gamma: γ; the larger, the fewer elements are clipped.
+
+  State: as of `scale_by_sophia`.
+
+  Raises:
+    TypeError: for complex parameters.
+
+  Source: Liu et al. 2023, Algorithms 2 and 3, https://arxiv.org/abs/2305.14342, as in the authors' ``SophiaG``,
+  whose γ is ``rho``, and whose average is of ĝ², times ``bs`` = B where it is used. The authors average
+  the estimates of the batch after the k-th step; here it is that of the step itself.
+  """
+  estimate = gauss_newton_bartlett() if hessian_diagonal_fn is None else hessian_diagonal_fn
+  curvature = every(chain(estimate, moving_average(b2)), update_interval, first=update_interval)
+  divisor = chain(curvature, scale(gamma), add_constant(eps))
+  return chain(divide(scale_by_momentum(b1), by=divisor), clip(1.0))

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from gradxform._checks import check_fraction, check_integer, check_unit_interval
 from gradxform.combinators import chain
@@ -13,6 +14,7 @@ from gradxform.lifted import Slot, TreeRule
 from gradxform.parts import Like, State
 from gradxform.transforms import bias_correction, clip_by_block_rms, scale_by_momentum
 from gradxform.tree import norm, quotient, real_dtype
+from gradxform.wrappers._along import square_along, times_along
 from gradxform.wrappers._when import when
 
 
@@ -85,11 +87,8 @@ def _white(factors: tuple[jax.Array, ...], u: jax.Array) -> jax.Array:
 def _along(x: jax.Array, factors: tuple[jax.Array, ...]) -> jax.Array:
   """The array multiplied along each axis by the factor of that axis."""
   for axis, factor in enumerate(factors):
-    if factor.ndim < 2:
-      x = x * _spread(factor, axis, x.ndim)
-    else:
-      x = jnp.moveaxis(jnp.tensordot(factor, x, ((1,), (axis,))), 0, axis)
-  return x
+    x = x * _spread(factor, axis, x.ndim) if factor.ndim < 2 else x
+  return times_along(x, tuple(optax.MaskedNode() if factor.ndim < 2 else factor for factor in factors))
 
 
 def _divided_along(x: jax.Array, factors: tuple[jax.Array, ...]) -> jax.Array:
@@ -110,10 +109,9 @@ def _spread(diagonal: jax.Array, axis: int, ndim: int) -> jax.Array:
 
 def _squared_along(x: jax.Array, axis: int, factor: jax.Array) -> jax.Array:
   """The sum over all other axes of x xᴴ; of its diagonal alone, where the factor is one."""
-  others = [i for i in range(x.ndim) if i != axis]
   if factor.ndim < 2:
-    return jnp.sum(jnp.square(jnp.abs(x)), axis=others).astype(factor.dtype)
-  return jnp.tensordot(x, x.conj(), (others, others))
+    return jnp.sum(jnp.square(jnp.abs(x)), axis=[i for i in range(x.ndim) if i != axis]).astype(factor.dtype)
+  return square_along(x, axis)
 
 
 def _renewed(factors: tuple[jax.Array, ...], u: jax.Array, probe: jax.Array, rate: Any) -> tuple[jax.Array, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from gradxform._checks import check_number
+from gradxform._checks import check_number, rejected
 from gradxform.compounds import Chain
 from gradxform.core import Hyperparameter, is_hole, named, part_of
 from gradxform.parts import Flow, Here, Part, State, Step
@@ -43,6 +43,7 @@ def in_low_rank(
   projection: str = "singular",
   key: int = 0,
   computed_in: str | None = None,
+  axes: int | None = None,
 ):
   """Lets a transform see each matrix in the basis of its largest singular vectors: GaLore's projection.
 
@@ -64,6 +65,7 @@ def in_low_rank(
       not orthonormal, come for free, and are not kept: they are drawn again at each step.
     key: a seed of random bases, at least 0.
     computed_in: ``float32`` for singular vectors in single precision where the updates are in double.
+    axes: 2 for stacked matrices too, in the last two axes of arrays with more; arrays with two axes alone if not given.
 
   State: ``projector``, the basis of each matrix where it is not random, and holes elsewhere;
   ``inner``, that of the inner transform for the coordinates.
@@ -77,14 +79,22 @@ def in_low_rank(
   matrices. Random bases: Hao et al. 2024, Flora, https://arxiv.org/abs/2402.03293.
   """
   check_number("in_low_rank", scale=scale)
-  where = checked_projection("in_low_rank", rank, update_every, side, projection, key, computed_in)
+  if axes not in (None, 2):
+    raise rejected(ValueError, "in_low_rank", "axes", axes, f"2 or None, got {axes!r}.")
+  options = (side, projection, key, computed_in)
+  where = checked_projection("in_low_rank", rank, update_every, *options, stacks=axes is not None)
   part = part_in_low_rank("in_low_rank", inner)
   return Chain([("in_low_rank", Lifted(part, where, part_of(scaled_by(scale))))])
 
 
 @named
 def scale_by_galore(
-  rank: int = 128, update_proj_gap: int = 200, scale: Hyperparameter = 1.0, base_optimizer: Any = None
+  rank: int = 128,
+  update_proj_gap: int = 200,
+  scale: Hyperparameter = 1.0,
+  base_optimizer: Any = None,
+  *,
+  axes: int | None = None,
 ):
   """Applies the core of Adam, or another, to matrices in a basis of a few singular vectors.
 
@@ -95,10 +105,12 @@ def scale_by_galore(
     update_proj_gap: the number of steps for which they are kept, at least 1.
     scale: the factor of matrices.
     base_optimizer: the core, which must not read the parameters; `scale_by_adam()` if not given.
+    axes: 2 for stacked matrices too, in the last two axes; arrays with two axes alone if not given.
 
   State: that of `in_low_rank`.
 
   Source: Zhao et al. 2024, https://arxiv.org/abs/2403.03507; ``optax.contrib.scale_by_galore``, which
   has its singular vectors in single precision in double precision too.
   """
-  return in_low_rank(scale_by_adam() if base_optimizer is None else base_optimizer, rank, update_proj_gap, scale)
+  core = scale_by_adam() if base_optimizer is None else base_optimizer
+  return in_low_rank(core, rank, update_proj_gap, scale, axes=axes)

@@ -14,30 +14,12 @@ from gradxform.parts import Flow, Like, Part, Scope, State, Step
 from gradxform.selection import WANTED, is_matrix, is_selector, not_
 from gradxform.wrappers._axes import EXAMPLE, AxisPattern, View
 from gradxform.wrappers._choices import Choice, FirstMatch, Leaves
+from gradxform.wrappers._flax import blocks_of_flax, matrices_of_flax
 from gradxform.wrappers._routing import Routed
 from gradxform.wrappers._view import seen_as
 
 FLAX = "flax"
-_HEADS = AxisPattern("... d n h -> ... d (n h)")
-_FROM_HEADS = AxisPattern("... n h d -> ... (n h) d")
-_CONVOLUTION = AxisPattern("... i o -> (... i) o")
-_STACK = AxisPattern("... i o -> ... i o")
-
-
-def _of_flax(path: str, shape: Sequence[int]) -> AxisPattern | None:
-  """The view of a parameter of Flax's layers, by its name and theirs; `None` for what is no matrix."""
-  *_, layer, name = ["", *path.removesuffix("/value").split("/")]
-  if len(shape) < 2 or name in ("bias", "scale") or name.endswith("embedding"):
-    return None
-  if len(shape) == 2:
-    return _STACK
-  if name != "kernel":
-    return None
-  if layer in ("query", "key", "value"):
-    return _HEADS
-  if layer == "out":
-    return _FROM_HEADS
-  return _CONVOLUTION if len(shape) > 3 or "conv" in layer.lower() else _STACK
+OF_FLAX = {FLAX: matrices_of_flax, "flax_blocks": blocks_of_flax}
 
 
 class Views:
@@ -45,8 +27,8 @@ class Views:
 
   def __init__(self, transform: str, matrix_view: Any):
     self.call = f"{transform}(matrix_view=...)"
-    if matrix_view == FLAX:
-      matrix_view = {"*": FLAX}
+    if isinstance(matrix_view, str) and matrix_view in OF_FLAX:
+      matrix_view = {"*": matrix_view}
     if not isinstance(matrix_view, dict) or not matrix_view:
       wanted = f"'flax', or a dict with patterns such as {EXAMPLE} by paths, got {matrix_view!r}."
       raise rejected(TypeError, transform, "matrix_view", matrix_view, wanted)
@@ -64,8 +46,8 @@ class Views:
   def _one(self, index: int | None, path: str, shape: Sequence[int]) -> tuple[bool, View | None]:
     if index is None:
       return len(shape) == 2, None
-    pattern = self.patterns[index]
-    pattern = _of_flax(path, shape) if pattern == FLAX else pattern
+    given = self.patterns[index]
+    pattern = given if given is None or isinstance(given, AxisPattern) else given(path, shape)
     if pattern is None:
       return False, None
     try:
@@ -75,8 +57,8 @@ class Views:
 
 
 def _read(transform: str, key: Any, value: Any) -> Any:
-  if value is None or value == FLAX:
-    return value
+  if value is None or (isinstance(value, str) and value in OF_FLAX):
+    return None if value is None else OF_FLAX[value]
   place = f"matrix_view[{key!r}]"
   if not isinstance(value, str):
     wanted = f"a pattern such as {EXAMPLE}, 'flax', or None for what is no matrix, got {value!r}."
@@ -190,7 +172,8 @@ def as_matrices(inner: Any, matrix_view: Structure = FLAX):
   is ``... n h d -> ... (n h) d``. Others with four axes or more, or with three in a layer that is
   called a ``conv``, are convolutions, ``... i o -> (... i) o``; others with three axes are stacks of
   dense layers. Tables of vectors, which are called an ``embedding``, and each ``bias`` and ``scale``,
-  which may have two axes too, are no matrices.
+  which may have two axes too, are no matrices. ``"flax_blocks"`` are other views of these layers, whose rows
+  are the blocks of Adam-mini (see `scale_by_adam_mini`).
 
   State: that of ``inner``, of the shapes of the matrices.
 

@@ -129,7 +129,7 @@ class Preconditioned(Compound):
     if not roots:
       return u
     blocks = self._blocks(u.shape)
-    return blocks.join(times_along(blocks.cut(u), roots, stacked=1)).reshape(u.shape)
+    return blocks.join(times_along(blocks.cut(u), roots)).reshape(u.shape)
 
   def describe(self, params: Any, names: Any) -> State:
     leaves, treedef = jax.tree.flatten(params)

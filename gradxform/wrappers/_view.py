@@ -26,10 +26,10 @@ def seen_as(step: Step, treedef: Any, take: Callable[[Flow], Flow], back: Callab
 
   extra = {name: tree(value) if _is_cut(step, name) else value for name, value in step.extra.items()}
   if back is not None:
-    value_fn, grad_fn = extra.get("value_fn"), extra.get("grad_fn")
-    if callable(value_fn):
-      extra["value_fn"] = lambda params, *rest: value_fn(back(params), *rest)
-    if callable(grad_fn):
+    for name in ("value_fn", "logits_fn"):
+      if callable(fn := extra.get(name)):
+        extra[name] = lambda params, *rest, fn=fn: fn(back(params), *rest)
+    if callable(grad_fn := extra.get("grad_fn")):
       extra["grad_fn"] = lambda params, *rest: tree(grad_fn(back(params), *rest))
   params = None if step.params is None else take(step.params)
   own = None if params is None else treedef.unflatten(params)

@@ -1,4 +1,4 @@
-"""Shampoo as in Meta's code, as a loop."""
+"""Shampoo as in Meta's code and SPlus as in its authors', as loops."""
 
 import jax
 import jax.numpy as jnp
@@ -100,3 +100,64 @@ def test_zero_gradients_leave_parameters_as_they_are():
   for _ in range(4):
     moved, state = optimizer.step(jax.tree.map(jnp.zeros_like, params), state, moved)
   jax.tree.map(np.testing.assert_array_equal, moved, params)
+
+
+class Splus:
+  """The authors' loop for one array: a basis of its own first, eigenvectors after the first and every k-th step."""
+
+  def __init__(self, p, rate, b1=0.9, b2=0.999, ema=0.999, decay=1e-2, every=100):
+    self.p, self.rate, self.b1, self.b2, self.decay, self.every = np.array(p), rate, b1, b2, decay, every
+    self.ema, self.average, self.t, self.m = ema, np.zeros_like(self.p), 0, np.zeros_like(self.p)
+    self.sides = [np.zeros((n, n)) for n in p.shape] if p.ndim == 2 else []
+    self.bases = [np.eye(n) for n in p.shape] if p.ndim == 2 else []
+    self.scale = 2 / sum(p.shape) if p.ndim == 2 else 1e-3
+
+  def step(self, g):
+    self.t += 1
+    self.m = self.b1 * self.m + (1 - self.b1) * g
+    u = self.m
+    if self.bases:
+      left, right = self.bases
+      u = left @ np.sign(left.T @ self.m @ right) @ right.T
+      self.sides = [self.b2 * s + (1 - self.b2) * x @ x.T for s, x in zip(self.sides, (g, g.T), strict=True)]
+    else:
+      u = np.sign(u)
+    self.p = self.p - self.rate * self.scale * (u + self.decay * self.p)
+    self.average = self.ema * self.average + (1 - self.ema) * self.p
+
+  def refresh(self, bases):
+    """Vectors of a multiple eigenvalue, such as 0, are not determined: those that were taken, if they are some."""
+    for q, side in zip(bases, self.sides, strict=True):
+      values = np.linalg.eigvalsh(side)[::-1]  # the order of the vectors makes no difference
+      np.testing.assert_allclose(q.T @ q, np.eye(len(q)), atol=1e-12)
+      np.testing.assert_allclose(q.T @ side @ q, np.diag(values), atol=1e-12)
+    self.bases = bases
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 6), (4,), (), (2, 3, 2)])
+@pytest.mark.parametrize(
+  ("options", "settings"),
+  [
+    ({}, {}),
+    (
+      {"b1": 0.8, "b2": 0.9, "ema_rate": 0.9, "weight_decay": 0.2, "inverse_every": 7},
+      {"b1": 0.8, "b2": 0.9, "ema": 0.9, "decay": 0.2, "every": 7},
+    ),
+  ],
+  ids=["defaults", "options"],
+)
+def test_splus_is_its_authors_loop_for_fifty_steps(shape, options, settings, float64):
+  rng = np.random.default_rng(0)
+  params = jnp.asarray(rng.normal(size=shape))
+  optimizer, reference = gx.splus(0.1, **options), Splus(params, 0.1, **settings)
+  state, step = optimizer.init(params), jax.jit(optimizer.step)
+  for _ in range(50):
+    g = rng.normal(size=shape) + 0.3 * np.asarray(params)
+    params, state = step(jnp.asarray(g), state, params)
+    reference.step(g)
+    if len(shape) == 2 and (reference.t == 1 or reference.t % reference.every == 0):
+      basis = state["route_matrices"]["matrices"]["in_exact_eigenbasis"]["basis"]
+      reference.refresh([np.asarray(q) for q in jax.tree.leaves(basis)])
+    np.testing.assert_allclose(params, reference.p, rtol=0, atol=1e-12)
+  corrected = reference.average / (1 - reference.ema**50)
+  np.testing.assert_allclose(gx.averaged(state), corrected, rtol=0, atol=1e-12)

@@ -76,3 +76,60 @@ def test_preconditioning_shrinks_every_coordinate_alike(float64):
   np.testing.assert_allclose(end, 0.6**20 * start, rtol=1e-12)
   diagonal = gx.precondition_by_hessian_diagonal(gx.hutchinson_diagonal())  # exact where H is diagonal
   np.testing.assert_allclose(descend(diagonal, bowl, start, 20, 0.4, key=jax.random.key(1)), end, rtol=1e-12)
+
+
+def classifier(weights=None):
+  """The logits of a softmax regression on some examples, linear in the parameters."""
+  x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)))
+
+  def logits_fn(params):
+    logits = x @ params["w"] + params["b"]
+    return logits if weights is None else (logits, weights)
+
+  return logits_fn
+
+
+def mean_estimate(logits_fn, params, draws=4000):
+  transform = gx.gauss_newton_bartlett()
+  state = transform.init(params)
+
+  def estimate(key):
+    return transform.update(params, state, params, logits_fn=logits_fn, key=key)[0]
+
+  estimates = jax.jit(jax.vmap(estimate))(jax.random.split(jax.random.key(0), draws))
+  assert all(np.all(leaf >= 0) for leaf in jax.tree.leaves(estimates))
+  return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), estimates)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1, 1, 0, 1, 0, 1])], ids=["all", "padded"])
+def test_labels_drawn_by_the_model_show_its_curvature_whatever_the_true_ones_are(weights, float64):
+  rng = np.random.default_rng(1)
+  params = {"w": jnp.asarray(rng.normal(size=(3, 4))), "b": jnp.asarray(rng.normal(size=4))}
+  labels, counts = jnp.asarray([0, 3, 1, 1, 2, 0]), jnp.ones(6) if weights is None else jnp.asarray(weights)
+
+  def loss(params):  # of a model that is linear the Hessian is the Gauss–Newton matrix, and does not depend on labels
+    losses = -jnp.take_along_axis(jax.nn.log_softmax(classifier()(params)), labels[:, None], axis=1)[:, 0]
+    return jnp.sum(losses * counts) / jnp.sum(counts)
+
+  exact = gx.hessian_diagonal()
+  wanted, _ = exact.update(params, exact.init(params), params, value_fn=loss)
+  got = mean_estimate(classifier(weights), params)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0.15), got, wanted)
+
+
+def test_a_group_estimates_the_curvature_of_its_own_parameters():
+  params = {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)}
+  extra = {"logits_fn": classifier(), "key": jax.random.key(3)}
+  alone, groups = gx.gauss_newton_bartlett(), gx.partition({"w": gx.gauss_newton_bartlett(), "*": gx.identity()})
+  got, _ = groups.update(params, groups.init(params), params, **extra)
+  of_first = {**extra, "key": jax.random.fold_in(extra["key"], 0)}  # each group draws its own labels
+  wanted, _ = alone.update(params, alone.init(params), params, **of_first)
+  np.testing.assert_allclose(got["w"], wanted["w"], rtol=1e-6)
+
+
+def test_labels_are_drawn_only_for_a_model_and_a_key():
+  transform = gx.gauss_newton_bartlett()
+  with pytest.raises(ValueError, match=r"needs the extra argument `logits_fn`: pass `logits_fn=lambda params: f"):
+    transform.update(jnp.ones(2), transform.init(jnp.ones(2)), jnp.ones(2), key=jax.random.key(0))
+  with pytest.raises(ValueError, match="must not read the parameters"):
+    gx.in_low_rank(transform)

@@ -22,7 +22,7 @@ def test_each_axis_has_its_matrix_or_none(float64):
 def test_each_array_of_a_stack_has_its_own_matrices(float64):
   x, a, b = normal(7, 2, 3), normal(7, 2, 2), normal(7, 3, 3)
   wanted = [times_along(*of_one) for of_one in zip(x, zip(a, b, strict=True), strict=True)]
-  np.testing.assert_allclose(times_along(x, (a, b), stacked=1), wanted, atol=1e-13)
+  np.testing.assert_allclose(times_along(x, (a, b)), wanted, atol=1e-13)
 
 
 def test_squares_are_over_all_axes_but_one(float64):

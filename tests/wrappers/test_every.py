@@ -71,3 +71,13 @@ def test_it_goes_by_the_pace_of_what_is_around_it():
 def test_a_number_of_steps_that_cannot_be_is_refused(steps, error):
   with pytest.raises(error, match=r"`every\(steps=...\)` must be "):
     gx.every(gx.scale(1.0), steps)
+
+
+def test_it_may_wait_for_some_steps_first():
+  transform = gx.every(gx.moving_average(0.5, initial=3.0), 2, first=3)
+  state, seen = transform.init(jnp.zeros(())), []
+  for u in range(1, 9):
+    emitted, state = transform.update(jnp.asarray(float(u)), state)
+    seen.append(float(emitted))
+  assert seen == [3.0, 3.0, 3.0, 3.5, 3.5, 4.75, 4.75, 6.375]  # (3 + 4) / 2, then with 6, then with 8
+  assert int(state["every"]["inner"]["count"]) == 3

@@ -1,5 +1,6 @@
 """Arrays as matrices: Flax's layers, fused projections by hand, Optax's dimension numbers."""
 
+import functools
 import re
 
 import flax.linen as nn
@@ -216,3 +217,46 @@ def test_each_group_has_noise_of_its_own_key():
 def test_what_is_no_transform_is_refused():
   with pytest.raises(TypeError, match=r"`route_matrices\(others=...\)` must be a gradient transformation"):
     gx.route_matrices(gx.identity(), others=gx.trace)
+
+
+DRAWN = {"apollo", "apollo_mini", "dion", "kron"}  # each matrix has random numbers of its own
+VIEWED = [
+  "adamuon",
+  "apollo",
+  "apollo_mini",
+  "dion",
+  "fira",
+  "galore",
+  "kron",
+  "muon",
+  "normuon",
+  "shampoo",
+  "soap",
+  "splus",
+]
+
+
+@pytest.mark.parametrize("name", VIEWED)
+def test_every_optimizer_of_matrices_takes_views_and_treats_matrices_of_a_stack_alike(name, float64):
+  """Twice the same matrix in a fused projection moves as the matrix does alone, where no chance is in it."""
+  options = {"rank": 2} if name in ("apollo", "fira", "galore") else {}
+  optimizer = functools.partial(getattr(gx, name), 0.1, **options)
+  fused, alone = optimizer(matrix_view={"w": "d (2 h) -> 2 d h"}), optimizer(matrix_view={"w": "d h -> d h"})
+  rng = np.random.default_rng(0)
+  one = {"w": jnp.asarray(rng.normal(size=(4, 3)))}
+  two = {"w": jnp.concatenate([one["w"]] * 2, axis=1)}
+  own, both = alone.init(one), fused.init(two)
+  for _ in range(3):
+    g = jnp.asarray(rng.normal(size=(4, 3)))
+    one, own = alone.step({"w": g}, own, one)
+    two, both = fused.step({"w": jnp.concatenate([g, g], axis=1)}, both, two)
+  if name in DRAWN:
+    assert np.isfinite(two["w"]).all() and not np.allclose(two["w"][:, :3], two["w"][:, 3:])
+  else:
+    np.testing.assert_allclose(two["w"], jnp.concatenate([one["w"]] * 2, axis=1), rtol=0, atol=1e-10)
+
+
+def test_these_are_all_that_have_matrices_in_the_last_two_axes():
+  assert [
+    name for name in sorted(gx.optimizers.__all__) if "matrix_view" in getattr(gx, name).signature.parameters
+  ] == VIEWED
