@@ -113,10 +113,14 @@ def kl_shampoo(
   Source: Lin et al. 2025, https://arxiv.org/abs/2509.03378, and the authors' code (see `scale_by_kl_shampoo`).
   """
   core = scale_by_kl_shampoo(b1, b2, eps, precondition_frequency)
-  after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
-  own = chain(core, after_step, add_decayed_weights(weight_decay), begin_with(0.0))
   rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
-  return of_matrices(own, learning_rate, 0.0, rest, matrix_view)
+  return of_matrices(_and_decay(core, learning_rate, weight_decay), learning_rate, 0.0, rest, matrix_view)
+
+
+def _and_decay(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+  """A core, and decay after its step, but for the first call."""
+  after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
+  return chain(core, after_step, add_decayed_weights(weight_decay), begin_with(0.0))
 
 
 @named

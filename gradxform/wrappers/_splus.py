@@ -90,7 +90,8 @@ def scale_by_splus(
 
       m ← b1 · m + (1 − b1) · g;   u = P · sign(Pᴴ m Q) · Qᴴ
 
-  Matrices are in the last two axes.
+  Matrices are in the last two axes. Directions in which gradients are 0 but for rounding get as long
+  steps as others: five of eight, at the first steps, in a matrix of 8 rows and 3 columns.
 
   Args:
     b1: decay of the momentum, in [0, 1).
