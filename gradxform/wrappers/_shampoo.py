@@ -185,9 +185,10 @@ def precondition_by_factors(
   https://arxiv.org/abs/2309.06497, and Meta's code, where the last block may be shorter, a vector has
   a matrix too, axes are merged as long as they fit a block, and there is no 0 before the start.
 
-  >>> from gradxform import precondition_by_factors, trace
-  >>> precondition_by_factors(trace(0.9)).update(3.0, precondition_by_factors(trace(0.9)).init(0.0))[0]
-  Array(0., dtype=float32)
+  >>> import gradxform as gx
+  >>> t = gx.precondition_by_factors(gx.identity(), update_every=1)
+  >>> t.update(-4.0, t.init(0.0))[0].item()
+  -1.0
   """
   check_transform("precondition_by_factors", "inner", inner)
   check_positive("precondition_by_factors", eps=eps)
