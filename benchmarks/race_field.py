@@ -52,8 +52,10 @@ def muon(rate: Any, others: tuple[str, ...]) -> Any:
 
 FIELD = {
   "adamw": Competitor(of_rate(gx.adamw), 4e-3),
-  "muon": Competitor(muon, 4e-3),
+  "muon": Competitor(muon, 8e-3),
   "soap": Competitor(of_rate(gx.soap), 4e-3),
+  "shampoo": Competitor(of_rate(gx.shampoo), 4e-3),
+  "kron": Competitor(of_rate(gx.kron), 2e-3),
   "schedule_free_adamw": Competitor(of_rate(gx.schedule_free_adamw), 8e-3, falls=False, view=gx.evaluation_params),
   "lion": Competitor(of_rate(gx.lion), 1e-3),
   "prodigy": Competitor(of_rate(gx.prodigy), 1.0),

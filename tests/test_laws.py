@@ -234,11 +234,11 @@ def test_state_has_one_count_and_a_layout(name):
 
 
 def is_a_factor(shape, parameter):
-  """A number, arrays of some steps, means along some axes, slices along each, a basis, blocks, rows of one element."""
+  """A number, arrays of some steps, means along some axes, slices along each, a basis, values, blocks, rows of one."""
   means = len(shape) == len(parameter) and all(a in (1, b) for a, b in zip(shape, parameter, strict=True))
   in_a_basis = len(shape) == len(parameter) == 2 and max(shape) <= max(parameter)
-  of_blocks = len(shape) == 3 and shape[1] == shape[2] <= max(parameter, default=1)
-  return shape in ((), (*shape[:1], *parameter), (sum(parameter),), (*parameter, 1)) or means or in_a_basis or of_blocks
+  of_axes = 0 < len(shape) < 4 and shape[-1] == shape[-2:][0] <= max(parameter, default=1)
+  return shape in ((), (*shape[:1], *parameter), (sum(parameter),), (*parameter, 1)) or means or in_a_basis or of_axes
 
 
 @every
@@ -310,8 +310,10 @@ IGNORE_THEIR_INPUT = SKIP_NAN | {
   "gauss_newton_bartlett",
   "hessian_diagonal",
   "hutchinson_diagonal",
+  "kl_shampoo",  # as the next
   "in_eigenbasis",  # the first call sets up the bases alone
   "rectify",
+  "scale_by_kl_shampoo",
   "scale_by_soap",
   "set_to_zero",
   "soap",
@@ -337,6 +339,7 @@ KEEP_LEAVES_APART = {
   "in_exact_eigenbasis",
   "in_low_rank",
   "in_low_rank_and_rest",
+  "kl_shampoo",
   "kron",
   "masked",
   "monitor",

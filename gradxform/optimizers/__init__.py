@@ -30,7 +30,7 @@ from gradxform.optimizers._loss_aware import momo, momo_adam, polyak_sgd
 from gradxform.optimizers._low_rank import apollo, apollo_mini, dion, fira
 from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
-from gradxform.optimizers._preconditioned import shampoo, splus
+from gradxform.optimizers._preconditioned import kl_shampoo, shampoo, splus
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradxform.optimizers._scion import scion
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
@@ -99,6 +99,7 @@ __all__ = [
   "kron",
   "muon",
   "normuon",
+  "kl_shampoo",
   "scion",
   "shampoo",
   "soap",

@@ -131,6 +131,12 @@ def decayed(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparamet
   return chain(core, add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
 
 
+def decayed_after(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+  """A core whose decay, once there is a learning rate, is that of the parameters after the step."""
+  after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
+  return chain(core, after_step, add_decayed_weights(weight_decay))
+
+
 def of_matrices(
   core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter, others: Any = None, matrix_view: Any = None
 ):
@@ -208,6 +214,6 @@ def soap(
   Source: Vyas et al. 2024, https://arxiv.org/abs/2409.11321, and the authors' code, whose updates these
   are for arrays of any number of axes without its options ``merge_dims`` and ``precondition_1d``.
   """
-  after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
-  step = decayed(chain(adam_of_plain_root(b1, b2, eps), after_step), learning_rate, weight_decay)
-  return viewed(in_eigenbasis, matrix_view, step, b2, precondition_frequency, max_dim=max_precond_dim)
+  step = decayed_after(adam_of_plain_root(b1, b2, eps), learning_rate, weight_decay)
+  rated = chain(step, scale_by_learning_rate(learning_rate))
+  return viewed(in_eigenbasis, matrix_view, rated, b2, precondition_frequency, max_dim=max_precond_dim)

@@ -4,9 +4,11 @@ from typing import Any
 
 from gradxform.combinators import add, chain, divide, graft, share, shared
 from gradxform.core import Hyperparameter, Structure, named
-from gradxform.optimizers._matrix import decayed, of_matrices, viewed
+from gradxform.optimizers._adam import adamw
+from gradxform.optimizers._matrix import decayed, decayed_after, of_matrices, viewed
 from gradxform.transforms import (
   add_decayed_weights,
+  begin_with,
   bias_correction,
   moving_average,
   root,
@@ -18,7 +20,7 @@ from gradxform.transforms import (
   square,
   stop_after,
 )
-from gradxform.wrappers import average_parameters, precondition_by_factors, scale_by_splus
+from gradxform.wrappers import average_parameters, precondition_by_factors, scale_by_kl_shampoo, scale_by_splus
 
 
 @named
@@ -77,6 +79,41 @@ def _grafted(
     momentum=chain(scale_by_momentum(b1), bias_correction(b1)),
     step=divide(shared("momentum"), by=second) if magnitude is None else magnitude,
   )
+
+
+@named
+def kl_shampoo(
+  learning_rate: Hyperparameter,
+  *,
+  b1: Hyperparameter = 0.9,
+  b2: Hyperparameter = 0.98,
+  eps: Hyperparameter = 1e-8,
+  weight_decay: Hyperparameter = 0.01,
+  precondition_frequency: int = 10,
+  others: Any = None,
+  matrix_view: Structure = None,
+):
+  """KL-Shampoo: Shampoo whose factors fit each other, without grafting; AdamW for all else.
+
+      p ← p − a · u;   p ← p − a · λ · p,   u = scale_by_kl_shampoo(g)   for matrices
+
+  The first call only sets the bases of matrices up: they do not change.
+
+  Args:
+    learning_rate: the step a, of all leaves.
+    b1: decay of the momentum of matrices.
+    b2: decay of their covariances.
+    eps: added to the roots of eigenvalues.
+    weight_decay: λ, of all leaves.
+    precondition_frequency: the number of steps for which bases are kept, at least 1.
+    others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
+    matrix_view: how leaves are seen as matrices, as in `route_matrices`; those with two axes as they are if not given.
+
+  Source: Lin et al. 2025, https://arxiv.org/abs/2509.03378, and the authors' code (see `scale_by_kl_shampoo`).
+  """
+  core = decayed_after(scale_by_kl_shampoo(b1, b2, eps, precondition_frequency), learning_rate, weight_decay)
+  rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
+  return of_matrices(chain(core, begin_with(0.0)), learning_rate, 0.0, rest, matrix_view)
 
 
 @named

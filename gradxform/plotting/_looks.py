@@ -100,6 +100,7 @@ _STYLES = {
   "muon": Style("#8B0000", "s", MIXED),
   "normuon": Style("#B23A48", "D", DASHED),
   "adamuon": Style("#D1495B", "o", DOTTED),
+  "kl_shampoo": Style("#7AA95C", "<", MIXED),
   "shampoo": Style("#3E7C17", "X", DOTTED),
   "soap": Style("#5F7A1C", "P", DASHED),
   "splus": Style("#6F9A8D", ">", DASHED),

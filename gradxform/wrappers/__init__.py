@@ -10,6 +10,7 @@ from gradxform.wrappers._complex import split_real_and_imaginary
 from gradxform.wrappers._eigenbasis import in_eigenbasis, scale_by_soap
 from gradxform.wrappers._every import every, scale_by_sophia, scale_by_sophia_g
 from gradxform.wrappers._guard import skip_nonfinite, skip_spikes
+from gradxform.wrappers._kl_shampoo import scale_by_kl_shampoo
 from gradxform.wrappers._kron import scale_by_kron, whiten
 from gradxform.wrappers._loss_scale import dynamic_loss_scale
 from gradxform.wrappers._low_rank import in_low_rank, scale_by_galore
@@ -39,7 +40,8 @@ __all__ = [
   # cores around a transform of one's choice
   "scale_by_adam_mini", "scale_by_apollo", "scale_by_fira", "scale_by_galore", "scale_by_shampoo", "scale_by_soap",
   "scale_by_sophia", "scale_by_sophia_g", "scale_by_splus",
-  "scale_by_kron", "whiten",
+  # cores that need more than a rule
+  "scale_by_kl_shampoo", "scale_by_kron", "whiten",
   # how far to go along
   "mechanize",
   # where the gradient is taken

@@ -161,3 +161,92 @@ def test_splus_is_its_authors_loop_for_fifty_steps(shape, options, settings, flo
     np.testing.assert_allclose(params, reference.p, rtol=0, atol=1e-12)
   corrected = reference.average / (1 - reference.ema**50)
   np.testing.assert_allclose(gx.averaged(state), corrected, rtol=0, atol=1e-12)
+
+
+class KlShampoo:
+  """The authors' loop for one matrix, in one precision."""
+
+  def __init__(self, p, rate, b1=0.9, b2=0.98, eps=1e-8, decay=0.01, every=10):
+    self.p, self.rate, self.b1, self.b2, self.eps = np.array(p), rate, b1, b2, eps
+    self.decay, self.every, self.t, self.m = decay, every, 0, np.zeros_like(self.p)
+    self.squares, self.bases = [np.zeros((n, n)) for n in p.shape], []
+    self.inverse_roots = [np.full(n, 1 / np.sqrt(0.1)) for n in p.shape]
+
+  def gather(self, index, square):
+    mixed = (1 - self.b2) / (self.p.size / self.p.shape[index])
+    self.squares[index] = self.b2 * self.squares[index] + mixed * square
+
+  def begin(self, g, bases):
+    """Vectors of a multiple eigenvalue, such as 0, are not determined: those that were taken, if they are some."""
+    self.gather(0, g @ g.T)
+    self.gather(1, g.T @ g)
+    for q, square in zip(bases, self.squares, strict=True):
+      np.testing.assert_allclose(q.T @ q, np.eye(len(q)), atol=1e-12)
+      np.testing.assert_allclose(q.T @ square @ q, np.diag(np.linalg.eigvalsh(square)[::-1]), atol=1e-12)
+    self.bases = bases
+
+  def step(self, g):
+    self.t += 1
+    self.m = self.b1 * self.m + (1 - self.b1) * g
+    left, right = self.bases
+    inverse = np.outer(*self.inverse_roots)
+    inverse = inverse / (1 + inverse * self.eps)
+    u = left @ (left.T @ self.m @ right * inverse) @ right.T
+    half = (right.T @ g.T) * self.inverse_roots[1][:, None]
+    self.gather(0, half.T @ half)
+    half = (left.T @ g) * self.inverse_roots[0][:, None]
+    self.gather(1, half.T @ half)
+    inside = left.T @ g @ right
+    diagonals = [
+      np.mean((inside * self.inverse_roots[1][None]) ** 2, axis=1),
+      np.mean((inside * self.inverse_roots[0][:, None]) ** 2, axis=0),
+    ]
+    for i, diagonal in enumerate(diagonals):
+      values = self.b2 / self.inverse_roots[i] ** 2 + (1 - self.b2) * diagonal
+      self.inverse_roots[i] = np.minimum(1 / np.sqrt(values), max(10, min(len(values), 4000)))
+    if self.t % self.every == 0:
+      self.bases = [np.linalg.qr(s @ q)[0] for s, q in zip(self.squares, self.bases, strict=True)]
+    self.p = self.p - self.rate * u
+    self.p = self.p - self.rate * self.decay * self.p
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 6), (1, 4), (4, 1)])
+@pytest.mark.parametrize(
+  ("options", "settings"),
+  [
+    ({}, {}),
+    (
+      {"b1": 0.8, "b2": 0.9, "eps": 0.01, "weight_decay": 0.2, "precondition_frequency": 7},
+      {"b1": 0.8, "b2": 0.9, "eps": 0.01, "decay": 0.2, "every": 7},
+    ),
+  ],
+  ids=["defaults", "options"],
+)
+def test_kl_shampoo_is_its_authors_loop_for_fifty_steps(shape, options, settings, float64):
+  rng = np.random.default_rng(0)
+  params = jnp.asarray(rng.normal(size=shape))
+  optimizer, reference = gx.kl_shampoo(0.01, **options), KlShampoo(params, 0.01, **settings)
+  state, step = optimizer.init(params), jax.jit(optimizer.step)
+  for count in range(51):
+    g = rng.normal(size=shape) + 0.3 * np.asarray(params)
+    params, state = step(jnp.asarray(g), state, params)
+    if count:
+      reference.step(g)
+    else:
+      kept = state["kl_shampoo"]["matrices"]["scale_by_kl_shampoo"]
+      reference.begin(g, [np.asarray(kept["left_basis"]), np.asarray(kept["right_basis"])])
+    np.testing.assert_allclose(params, reference.p, rtol=0, atol=1e-12)
+
+
+def test_what_is_no_matrix_goes_to_others_and_views_are_matrices_too():
+  params = {"b": jnp.zeros(3), "stack": jnp.zeros((2, 3, 3)), "w": jnp.zeros((3, 3))}
+  for optimizer in (
+    gx.kl_shampoo(0.1, others=gx.sgd(0.5), matrix_view={"stack": "l i o -> l i o", "w": None}),
+    gx.splus(0.1, others=gx.sgd(0.5), matrix_view={"stack": "l i o -> l i o", "w": None}),
+  ):
+    state, moved = optimizer.init(params), params
+    for _ in range(2):
+      moved, state = optimizer.step(jax.tree.map(jnp.ones_like, params), state, moved)
+    np.testing.assert_array_equal(moved["b"], -1.0)
+    np.testing.assert_array_equal(moved["w"], -1.0)
+    assert np.all((moved["stack"] < 0) & (moved["stack"] > -1))

@@ -158,6 +158,33 @@ def test_the_program_has_one_iteration_for_each_shape(make):
   assert set(shapes) == {(2, 3, 3), (2, 3, 5), (7, 4, 4), (1, 1), (1, 5)}
 
 
+# Leaves, and for each distinct shape of matrices how many there are: those of a stack count, and m×n is not n×m.
+MIXED = {"a": (3, 5), "b": (5, 3), "c": (2, 3, 5), "d": (2, 2, 4, 4), "e": (4, 4), "f": (3, 5, 3), "g": (6,), "h": ()}
+COUNTS = {(3, 5): 3, (5, 3): 4, (4, 4): 5, (1, 6): 1, (1, 1): 1}
+
+
+@pytest.mark.parametrize("core", [gx.scale_by_muon, gx.scale_by_normuon, gx.scale_by_adamuon])
+def test_stacked_and_turned_matrices_have_one_iteration_for_each_shape_too(core):
+  params, steps = {k: jnp.ones(shape) for k, shape in MIXED.items()}, 2
+  transform = core(ns_steps=steps)
+  shapes = multiplications(jax.make_jaxpr(transform.update)(params, transform.init(params)).jaxpr)
+  wanted = []
+  for (rows, columns), count in COUNTS.items():
+    shorter, longer = sorted((rows, columns))  # a tall matrix is turned, for the products of its shorter side
+    wanted += [(count, shorter, shorter), (count, shorter, shorter), (count, shorter, longer)] * steps
+  alone = [tuple(n for i, n in enumerate(shape) if i or n > 1) for shape in wanted]  # of one matrix there is no stack
+  assert sorted(shapes) == sorted(alone)
+
+
+def test_a_view_of_stacked_matrices_goes_into_the_iteration_of_their_shape():
+  params = {"a": jnp.ones((3, 5)), "fused": jnp.ones((3, 15)), "layers": jnp.ones((2, 3, 5)), "bias": jnp.ones(5)}
+  views = {"fused": "d (3 h) -> 3 d h", "layers": "... i o -> ... i o"}
+  optimizer = gx.muon(0.1, ns_steps=1, matrix_view=views)
+  state = optimizer.init(params)
+  shapes = multiplications(jax.make_jaxpr(optimizer.update)(params, state, params).jaxpr)
+  assert shapes == [(6, 3, 3), (6, 3, 3), (6, 3, 5)]
+
+
 def test_matrices_of_one_shape_go_together_and_give_what_each_gives_alone(float64):
   tree = {k: random(*shape) + 0.1 * i for i, (k, shape) in enumerate(STACKED.items())}
   for transform in (gx.orthogonalize(), gx.orthogonalize("polar_express"), gx.scale_by_normuon()):

@@ -227,6 +227,7 @@ VIEWED = [
   "dion",
   "fira",
   "galore",
+  "kl_shampoo",
   "kron",
   "muon",
   "normuon",
