@@ -231,6 +231,7 @@ VIEWED = [
   "kron",
   "muon",
   "normuon",
+  "scion",
   "shampoo",
   "soap",
   "splus",
