@@ -11,11 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["all_of", "any_of", "at_least_2d", "is_bias", "is_matrix", "is_scalar", "is_vector", "not_"]
+__all__ = [
+  "all_of", "any_of", "at_least_2d", "is_bias", "is_embedding", "is_head", "is_matrix", "is_scalar", "is_vector",
+  "not_",
+]  # fmt: skip
 
 Selector = str | re.Pattern[str] | Callable[[str, Any], Any]
 WANTED = "a glob of paths, a compiled regular expression, or a function of (path, array)"
 _BIAS = re.compile(r"(.*[/_.])?(bias|b)\d*(/value)?")
+_HEAD = re.compile(r"(.*[/.])?(\w+_)?(head|logits|classifier|unembed(ding)?)(_?\d+)?([/.].*)?", re.IGNORECASE)
+_EMBEDDING = re.compile(r"(.*[/.])?(\w+_)?(embed(ding)?s?|wte)(_?\d+)?([/.].*)?", re.IGNORECASE)
 
 
 class Predicate:
@@ -67,6 +72,20 @@ def is_bias(path: str, array: Any) -> bool:
   """Selects what is called ``bias`` or ``b``, with a number after it, or a word and ``_`` before it: ``b1``."""
   del array
   return _BIAS.fullmatch(path) is not None
+
+
+@Predicate
+def is_head(path: str, array: Any) -> bool:
+  """Selects what is of a layer called ``head``, ``logits``, ``classifier`` or ``unembed``, perhaps after ``lm_``."""
+  del array
+  return _HEAD.fullmatch(path) is not None
+
+
+@Predicate
+def is_embedding(path: str, array: Any) -> bool:
+  """Selects what is, or is of what is, called ``embedding``, ``embed`` or ``wte``, perhaps after a word and ``_``."""
+  del array
+  return _EMBEDDING.fullmatch(path) is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -263,6 +263,7 @@ def test_its_scope_is_what_it_sees(name):
 # product of stacks rounds in another order than an eager one.
 AMPLIFY_ROUNDING = {
   "adamuon", "muon", "normuon", "orthogonalize", "scale_by_adamuon", "scale_by_muon", "scale_by_normuon",
+  "scion",
 }  # fmt: skip
 
 
@@ -361,6 +362,7 @@ KEEP_LEAVES_APART = {
   "scale_by_sophia_g",
   "scaled",
   "shampoo",
+  "scion",
   "soap",
   "sophia",
   "splus",

@@ -40,6 +40,26 @@ def test_what_has_another_name_is_no_bias(path):
   assert not gx.is_bias(path, array(3))
 
 
+@pytest.mark.parametrize("path", ["head", "lm_head/kernel", "params/head_0/w", "net.logits", "params/Classifier/bias"])
+def test_heads_are_known_by_the_name_of_their_layer(path):
+  assert gx.is_head(path, array(2, 3))
+
+
+@pytest.mark.parametrize("path", ["", "Dense_2/kernel", "multi_head_attention/kernel", "heads/w", "ahead", "embedding"])
+def test_what_has_another_name_is_no_head(path):
+  assert not gx.is_head(path, array(2, 3))
+
+
+@pytest.mark.parametrize("path", ["Embed_0/embedding", "pos_embedding", "transformer/wte/weight", "token_embed/w"])
+def test_embeddings_are_known_by_their_name(path):
+  assert gx.is_embedding(path, array(2, 3))
+
+
+@pytest.mark.parametrize("path", ["", "embedder_proj/kernel", "unembed/kernel", "kernel", "twte"])
+def test_what_has_another_name_is_no_embedding(path):
+  assert not gx.is_embedding(path, array(2, 3))
+
+
 @pytest.mark.parametrize(
   ("pattern", "path", "matches"),
   [

@@ -32,6 +32,7 @@ from gradxform.optimizers._matrix import adamuon, galore, muon, normuon, soap
 from gradxform.optimizers._parameter_free import cocob, dadapt_adamw, dog, dowg, madgrad, prodigy
 from gradxform.optimizers._preconditioned import kl_shampoo, shampoo, splus
 from gradxform.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
+from gradxform.optimizers._scion import scion
 from gradxform.optimizers._sign import lion, rprop, sign_sgd, signum
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
   "muon",
   "normuon",
   "kl_shampoo",
+  "scion",
   "shampoo",
   "soap",
   "splus",

@@ -105,6 +105,7 @@ _STYLES = {
   "soap": Style("#5F7A1C", "P", DASHED),
   "splus": Style("#6F9A8D", ">", DASHED),
   "kron": Style("#3E5C76", "X", MIXED),
+  "scion": Style("#6A4C93", "D", MIXED),
   "dion": Style("#1F6F5C", "X", DASHED),
   "adam_mini": Style("#4C6A92", "v", DOTTED),
   "apollo": Style("#E07A5F", "P", SOLID),

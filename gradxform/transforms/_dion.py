@@ -1,7 +1,6 @@
 """A momentum whose leading singular vectors a power iteration follows: the core of Dion."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from gradxform.core import Hyperparameter, Structure, named, part_of
 from gradxform.lifted import rows_and_columns
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
 from gradxform.rules import per_array
+from gradxform.stacks import in_stacks
 from gradxform.tree import cast, computing_dtype, norms
 
 MOMENTUM, BASIS = ("momentum",), ("basis",)
@@ -60,7 +60,7 @@ class PowerIteration(Part):
     kept = [step.leaves(get(state, path), path) for path in self.slots]
     values, _ = self.rule.prepare((), step)
     rows = [self._begun(*row) for row in zip(flow, *kept, strict=True)]
-    left = _orthonormal([momentum @ basis for momentum, basis in rows])
+    left = in_stacks(_orthonormal, [momentum @ basis for momentum, basis in rows])
     out, new = [], []
     for u, p, row, slots in zip(flow, left, rows, zip(*kept, strict=True), strict=True):
       result, (momentum, basis) = self.rule.apply(p, row, values, Here(None, {}, {}))
@@ -78,19 +78,9 @@ class PowerIteration(Part):
     return total, basis.reshape(self._shape(u.shape)).astype(dtype)
 
 
-def _orthonormal(matrices: Sequence[jax.Array]) -> list[jax.Array]:
+def _orthonormal(matrices: jax.Array) -> jax.Array:
   """For each matrix one of orthonormal columns that span the same. Derivatives take it as constant."""
-  kinds: dict[Any, list[int]] = {}
-  for index, x in enumerate(matrices):
-    kinds.setdefault((x.shape[-2:], x.dtype), []).append(index)
-  out = list(matrices)
-  for ((rows, columns), _), indices in kinds.items():
-    stacks = [matrices[index].reshape(-1 if rows * columns else 0, rows, columns) for index in indices]
-    together, _ = jnp.linalg.qr(jax.lax.stop_gradient(jnp.concatenate(stacks)))
-    ends = itertools.accumulate(map(len, stacks))
-    for index, stack, end in zip(indices, stacks, ends, strict=True):
-      out[index] = together[end - len(stack) : end].reshape(matrices[index].shape)
-  return out
+  return jnp.linalg.qr(jax.lax.stop_gradient(matrices))[0]
 
 
 @named

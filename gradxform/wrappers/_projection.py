@@ -13,6 +13,7 @@ from gradxform._checks import check_choice, check_integer, check_transform
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import is_hole, stages_of
 from gradxform.parts import Flow, Like, Scope, State, Step, get
+from gradxform.stacks import in_stacks
 from gradxform.tree import promoted
 from gradxform.wrappers._when import when
 
@@ -68,7 +69,7 @@ class Projection:
     return (*count, columns, rank), (*count, rows, rank)
 
   def singular(self, u: jax.Array) -> jax.Array:
-    """The singular vectors of the largest singular values. Derivatives take them as constant."""
+    """The singular vectors of the largest singular values, of each matrix. Derivatives take them as constant."""
     u = jax.lax.stop_gradient(u)
     if self.computed_in is not None:
       u = u.astype("complex64" if jnp.iscomplexobj(u) else self.computed_in)
@@ -158,7 +159,7 @@ class InLowRank(Compound):
     return results, {**self._kept(bases, step.treedef), **gather(self.children, [own, *others])}
 
   def _bases(self, flow: Flow, state: State, step: Step) -> Flow:
-    """The bases of this step: new ones every so often."""
+    """The bases of this step: new ones every so often, those of all matrices of one shape together."""
     if not self.keeps:
       places = enumerate(flow)
       return [
@@ -171,7 +172,7 @@ class InLowRank(Compound):
 
     def fresh(old: Flow) -> Flow:
       del old
-      return [self.projection.singular(u) for u in matrices]
+      return in_stacks(self.projection.singular, matrices)
 
     new = iter(when(step.count % self.projection.update_every == 0, fresh, old) if old else [])
     return [basis if is_hole(basis) else next(new) for basis in bases]

@@ -42,6 +42,10 @@ def test_factors_of_the_shape():
   np.testing.assert_allclose(once(gx.scale_by_shape("longer_side"), jnp.ones(9)), 3.0)
   np.testing.assert_allclose(once(gx.scale_by_shape("size"), tall), 4 * tall, rtol=1e-6)
   np.testing.assert_allclose(once(gx.scale_by_shape("inverse_mean_side"), tall), tall / 5, rtol=1e-6)
+  np.testing.assert_allclose(once(gx.scale_by_shape("columns_to_rows"), tall), tall / 2)
+  np.testing.assert_allclose(once(gx.scale_by_shape("rows_to_columns"), tall), 2 * tall)
+  np.testing.assert_allclose(once(gx.scale_by_shape("inverse_rows"), tall), tall / 8)
+  np.testing.assert_allclose(once(gx.scale_by_shape("inverse_columns"), tall), tall / 2)
 
 
 def test_an_unknown_choice_is_refused():

@@ -54,6 +54,14 @@ def test_random_bases_are_drawn_anew_when_due_and_differ_from_place_to_place():
   assert not np.allclose(of[0, 0], projected(u, key=1))
 
 
+def test_the_singular_vectors_of_matrices_of_one_shape_are_found_together():
+  params = {"a": jnp.ones((6, 4)), "b": jnp.ones((6, 4)), "c": jnp.ones((4, 6)), "d": jnp.ones(3)}
+  transform = gx.in_low_rank(gx.identity(), 2)
+  program = jax.jit(transform.update).lower(params, transform.init(params)).compile().as_text()
+  assert program is not None
+  assert program.count("lapack_sgesdd_ffi") == 2
+
+
 def test_random_coordinates_keep_lengths_on_average():
   u = random(40, 60)
   ratios = [np.sum(np.square(projected(u, place=place, rank=30))) / np.sum(np.square(u)) for place in range(40)]
