@@ -13,14 +13,14 @@ import gradxform as gx
 from gradxform import optimizers
 
 RATE, DECAY = 0.1, 0.5
-# So that bases are renewed within a few steps, and are smaller than matrices where they can be.
-OFTEN = {"precondition_frequency": 2, "inverse_every": 2, "update_proj_gap": 2, "rank": 2}
+# So that bases are renewed within a few steps, are smaller than matrices where they can be, and steps are the rate's.
+SMALL = {"precondition_frequency": 2, "inverse_every": 2, "update_proj_gap": 2, "rank": 2, "radius": 1.0}
 
 
 def made(name, **given):
   """The optimizer, or core, of this name, with those of the arguments that it takes."""
   factory = getattr(gx, name)
-  given = {"learning_rate": RATE, **OFTEN, **given}
+  given = {"learning_rate": RATE, **SMALL, **given}
   if "weight_decay" in given:
     given["adam_weight_decay"] = given["weight_decay"]  # Muon has one of its own for all else
   return factory(**{key: value for key, value in given.items() if key in factory.signature.parameters})
