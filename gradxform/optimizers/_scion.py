@@ -52,7 +52,7 @@ def scion(
     embeddings: which matrices are embeddings, inputs in rows, likewise; `is_embedding` if not given.
     matrix_view: which others are matrices, and how they are seen (see `as_matrices`).
 
-  Source: Pethick et al. 2025, Algorithms 1 and 2, https://arxiv.org/abs/2502.07529, and the authors' code, which
+  Source: Pethick et al. 2025, https://arxiv.org/abs/2502.07529, and the authors' code, which
   orthogonalizes in bfloat16, has kernels transposed, shares its embeddings with the last layer, and sees those of
   convolutions as matrices of outputs, divided by their area.
   """
