@@ -12,6 +12,7 @@ from gradxform.combinators import chain
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import Hyperparameter, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, Scope, State, Step, get, put
+from gradxform.stacks import in_turn
 from gradxform.transforms import add_constant, bias_correction, moving_average, running_sum, scale_by_momentum
 from gradxform.tree import cast, real_dtype
 from gradxform.wrappers._along import square_along, times_along
@@ -105,10 +106,11 @@ class Preconditioned(Compound):
     for index, leaf in enumerate(leaves):
       kinds.setdefault((leaf.shape[1:], leaf.dtype), []).append(index)
     taken = list(jax.tree.leaves(like))
+    inverse_roots = in_turn(lambda stack, order: self._inverse_roots(stack, order, values))
     for indices in kinds.values():
       stack = jnp.concatenate([leaves[index] for index in indices])
       order = np.repeat([orders[index] for index in indices], [len(leaves[index]) for index in indices])
-      of_all = self._inverse_roots(stack, order, values)
+      of_all = inverse_roots(stack, order)
       ends = np.cumsum([len(leaves[index]) for index in indices])
       for index, own in zip(indices, jnp.split(of_all, ends[:-1]), strict=True):
         taken[index] = own
