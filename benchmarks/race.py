@@ -41,6 +41,7 @@ import numpy as np
 import race_field
 import race_picture
 import race_tasks
+import scipy.linalg  # noqa: F401  whose BLAS JAX uses: only what is loaded can be limited
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
