@@ -189,3 +189,18 @@ def test_galore_sees_a_stack_as_it_is_and_kron_has_a_factor_for_each_axis():
   galore, kron = (made(name).init(stack) for name in ("scale_by_galore", "scale_by_kron"))
   assert [x.shape for x in jax.tree.leaves(galore)] == [(), (2, 3, 4), (2, 3, 4)]
   assert sorted(x.shape for x in jax.tree.leaves(kron) if x.shape[:-1] == x.shape[1:]) == [(), (2, 2), (3, 3), (4, 4)]
+
+
+OTHER_VALUES = {"value": jnp.ones(()), "key": jax.random.PRNGKey(0), "batch": jnp.ones(7), "weights": jnp.ones((3, 1, 2))}
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *CORES, "adam_mini"])
+@pytest.mark.parametrize("params", [jnp.ones((3, 4)), {"w": jnp.ones((3, 4))}], ids=["array", "tree"])
+def test_extra_arguments_of_other_shapes_that_nobody_reads_may_be_anything(name, params):
+  others = {**OTHER_VALUES, "typed": jax.random.key(0)}
+  extra = others if isinstance(params, jax.Array) else {key: {"w": value} for key, value in others.items()}
+  viewed = {"matrix_view": "flax"} if "matrix_view" in getattr(gx, name).signature.parameters else {}
+  for transform in (made(name), made(name, **viewed)):
+    state = jax.eval_shape(transform.init, params)
+    updates, _ = jax.eval_shape(lambda state, t=transform: t.update(params, state, params, **extra), state)
+    assert jax.tree.map(jnp.shape, updates) == jax.tree.map(jnp.shape, params)
