@@ -191,7 +191,12 @@ def test_galore_sees_a_stack_as_it_is_and_kron_has_a_factor_for_each_axis():
   assert sorted(x.shape for x in jax.tree.leaves(kron) if x.shape[:-1] == x.shape[1:]) == [(), (2, 2), (3, 3), (4, 4)]
 
 
-OTHER_VALUES = {"value": jnp.ones(()), "key": jax.random.PRNGKey(0), "batch": jnp.ones(7), "weights": jnp.ones((3, 1, 2))}
+OTHER_VALUES = {
+  "value": jnp.ones(()),
+  "key": jax.random.PRNGKey(0),
+  "batch": jnp.ones(7),
+  "weights": jnp.ones((3, 1, 2)),
+}
 
 
 @pytest.mark.parametrize("name", [*OPTIMIZERS, *CORES, "adam_mini"])
