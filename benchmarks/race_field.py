@@ -55,7 +55,7 @@ FIELD = {
   "muon": Competitor(muon, 8e-3),
   "soap": Competitor(of_rate(gx.soap), 4e-3),
   "shampoo": Competitor(of_rate(gx.shampoo), 4e-3),
-  "kron": Competitor(of_rate(gx.kron), 2e-3),
+  "kron": Competitor(of_rate(gx.kron), 4e-3),
   "schedule_free_adamw": Competitor(of_rate(gx.schedule_free_adamw), 8e-3, falls=False, view=gx.evaluation_params),
   "lion": Competitor(of_rate(gx.lion), 1e-3),
   "prodigy": Competitor(of_rate(gx.prodigy), 1.0),

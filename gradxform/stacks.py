@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 
@@ -36,3 +37,29 @@ def in_stacks(function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any
 
 def _stack(x: Any) -> Any:
   return x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:])
+
+
+def in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
+  """A function each call of which begins, in the compiled program, when the call before it has ended.
+
+  It is for decompositions of stacks on a CPU. XLA runs what is independent at once, in as many
+  threads as there are cores; JAX's decomposition of a stack shares its matrices out among these, and
+  waits for them in one of them. As many decompositions at once as there are threads wait for ever:
+  with two cores, two.
+
+  Args:
+    function: of arrays, to an array. Its calls belong to one trace.
+  """
+  last: list[jax.Array] = []
+
+  def after_the_last(*arrays: Any) -> jax.Array:
+    if last:
+      # 0 whatever it is, but XLA cannot tell; it sees through `optimization_barrier`
+      none = jnp.isnan(last[0]) & (last[0] == 0)
+      arrays = tuple(x + none.astype(x.dtype) if isinstance(x, jax.Array) else x for x in arrays)
+    result = function(*arrays)
+    if result.size:
+      last[:] = [result.ravel()[0].real]
+    return result
+
+  return after_the_last

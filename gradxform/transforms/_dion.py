@@ -18,7 +18,7 @@ from gradxform.core import Hyperparameter, Structure, named, part_of
 from gradxform.lifted import rows_and_columns
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step, get
 from gradxform.rules import per_array
-from gradxform.stacks import in_stacks
+from gradxform.stacks import in_stacks, in_turn
 from gradxform.tree import cast, computing_dtype, norms
 
 MOMENTUM, BASIS = ("momentum",), ("basis",)
@@ -60,7 +60,7 @@ class PowerIteration(Part):
     kept = [step.leaves(get(state, path), path) for path in self.slots]
     values, _ = self.rule.prepare((), step)
     rows = [self._begun(*row) for row in zip(flow, *kept, strict=True)]
-    left = in_stacks(_orthonormal, [momentum @ basis for momentum, basis in rows])
+    left = in_stacks(in_turn(_orthonormal), [momentum @ basis for momentum, basis in rows])
     out, new = [], []
     for u, p, row, slots in zip(flow, left, rows, zip(*kept, strict=True), strict=True):
       result, (momentum, basis) = self.rule.apply(p, row, values, Here(None, {}, {}))

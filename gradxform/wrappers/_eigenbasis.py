@@ -14,7 +14,7 @@ from gradxform.combinators import chain, divide
 from gradxform.compounds import Chain, Compound, FanOut
 from gradxform.core import Hyperparameter, is_hole, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
-from gradxform.stacks import in_stacks
+from gradxform.stacks import in_stacks, in_turn
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
 from gradxform.tree import cast
 from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
@@ -148,7 +148,7 @@ class Eigenbasis(Paced):
 def alike_together(function: Callable[..., Any], *trees: Any) -> Any:
   """A function of stacks of matrices, of all leaves of one shape together."""
   leaves = [jax.tree.leaves(tree) for tree in trees]
-  return jax.tree.unflatten(jax.tree.structure(trees[0]), in_stacks(function, *leaves))
+  return jax.tree.unflatten(jax.tree.structure(trees[0]), in_stacks(in_turn(function), *leaves))
 
 
 def _coordinates(leaves: Flow, bases: Flow) -> Flow:

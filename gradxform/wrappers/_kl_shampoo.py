@@ -9,6 +9,7 @@ from gradxform._checks import check_fraction, check_integer, check_not_negative,
 from gradxform.core import Hyperparameter, named
 from gradxform.lifted import rows_and_columns
 from gradxform.rules import Slot, per_array
+from gradxform.stacks import in_turn
 from gradxform.wrappers._when import when
 
 _SIDE = {"left": 0, "right": 1}
@@ -47,7 +48,7 @@ def _bases(old: list[jax.Array], squares: list[jax.Array], count: jax.Array, eve
   squares = jax.lax.stop_gradient(squares)
 
   def renewed(make: Callable[..., jax.Array]) -> Callable[[list[jax.Array]], list[jax.Array]]:
-    return lambda kept: list(map(make, squares, jax.lax.stop_gradient(kept)))
+    return lambda kept: list(map(in_turn(make), squares, jax.lax.stop_gradient(kept)))
 
   old = when(count == 0, renewed(_eigenvectors), old)
   return when((count > 0) & (count % every == 0), renewed(_followed), old)

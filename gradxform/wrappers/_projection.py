@@ -13,7 +13,7 @@ from gradxform._checks import check_choice, check_integer, check_transform
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import is_hole, stages_of
 from gradxform.parts import Flow, Like, Scope, State, Step, get
-from gradxform.stacks import in_stacks
+from gradxform.stacks import in_stacks, in_turn
 from gradxform.tree import promoted
 from gradxform.wrappers._when import when
 
@@ -172,7 +172,7 @@ class InLowRank(Compound):
 
     def fresh(old: Flow) -> Flow:
       del old
-      return in_stacks(self.projection.singular, matrices)
+      return in_stacks(in_turn(self.projection.singular), matrices)
 
     new = iter(when(step.count % self.projection.update_every == 0, fresh, old) if old else [])
     return [basis if is_hole(basis) else next(new) for basis in bases]

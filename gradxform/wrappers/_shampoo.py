@@ -12,7 +12,7 @@ from gradxform.combinators import chain
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import Hyperparameter, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, Scope, State, Step, get, put
-from gradxform.stacks import in_stacks
+from gradxform.stacks import in_stacks, in_turn
 from gradxform.transforms import add_constant, bias_correction, moving_average, running_sum, scale_by_momentum
 from gradxform.tree import cast, real_dtype
 from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
@@ -103,7 +103,8 @@ class Preconditioned(Compound):
     """The inverse roots, of the order of twice the number of axes; of all matrices of one shape at once."""
     leaves, treedef = jax.tree.flatten(factors)
     powers = [jnp.full((len(factor), 1, 1), -0.5 / len(own)) for own in factors for factor in own]
-    return treedef.unflatten(in_stacks(functools.partial(self._inverse_roots, values), leaves, powers))
+    inverse_roots = in_turn(functools.partial(self._inverse_roots, values))
+    return treedef.unflatten(in_stacks(inverse_roots, leaves, powers))
 
   def _inverse_roots(self, values: Any, stack: jax.Array, power: jax.Array) -> jax.Array:
     """(a + eps) to this power, of each positive matrix a: what was rounded below 0 is lifted to it."""
