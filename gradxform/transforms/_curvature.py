@@ -10,7 +10,7 @@ from gradxform._checks import check_integer, check_not_negative, check_real
 from gradxform.combinators import chain, divide, identity
 from gradxform.core import Hyperparameter, named
 from gradxform.rules import whole_tree
-from gradxform.tree import computing_dtype
+from gradxform.tree import computing_dtype, quotient
 
 
 def _flat(transform: str, value_fn: Any, param: Any) -> tuple[jax.Array, Any, Any]:
@@ -128,7 +128,7 @@ def gauss_newton_bartlett():
 
   where the last axis of the logits is the classes, and the others are the examples (of a language model, all
   tokens). Where some do not count, as padding, ``logits_fn`` returns a pair: the logits, and weights
-  of the shape of the examples, whose sum is B.
+  of the shape of the examples, whose sum is B; where that is 0, so is the estimate.
 
   Raises:
     ValueError: if `update` is not given ``logits_fn``, a random ``key``, and the parameters.
@@ -150,7 +150,7 @@ def gauss_newton_bartlett():
       labels = jax.random.categorical(key, jax.lax.stop_gradient(logits))
       losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
       weights = jnp.asarray(weights, losses.dtype)
-      return jnp.sum(weights * losses) / jnp.sum(weights), jnp.sum(weights)
+      return quotient(jnp.sum(weights * losses), jnp.sum(weights)), jnp.sum(weights)
 
     grads, examples = jax.grad(loss, has_aux=True)(param)
     return jax.tree.map(lambda g: examples.astype(g.dtype) * jnp.square(g), grads)

@@ -133,3 +133,11 @@ def test_labels_are_drawn_only_for_a_model_and_a_key():
     transform.update(jnp.ones(2), transform.init(jnp.ones(2)), jnp.ones(2), key=jax.random.key(0))
   with pytest.raises(ValueError, match="must not read the parameters"):
     gx.in_low_rank(transform)
+
+
+def test_a_batch_that_is_padding_alone_shows_no_curvature():
+  params = {"w": jnp.ones((3, 4))}
+  transform = gx.gauss_newton_bartlett()
+  extra = {"logits_fn": lambda params: (jnp.ones((5, 3)) @ params["w"], jnp.zeros(5)), "key": jax.random.key(0)}
+  estimate, _ = transform.update(params, transform.init(params), params, **extra)
+  np.testing.assert_array_equal(estimate["w"], 0)
