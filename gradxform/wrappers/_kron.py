@@ -185,8 +185,9 @@ def whiten(
   triangle, from the identity on; of numbers, vectors, axes of length 1 and long ones a diagonal. A
   white update has the size 1, so a rate that suits Adam is near. There is no eps.
 
-  Whether to renew, and the probes, are functions of the key and the count, so that `update` takes
-  nothing more; steps that renew nothing do not touch the factors. An array of zeros leaves its own.
+  Whether to renew is a function of the key and the count, and probes are of these and of the place of the
+  array among the others, so that `update` takes nothing more; steps that renew nothing do not touch the
+  factors. An array of zeros leaves its own.
 
   Args:
     preconditioner_update_probability: p, in [0, 1]; if not given min(1, max(0.03, e^(−(k − 500) / 1000))),

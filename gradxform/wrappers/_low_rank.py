@@ -63,7 +63,7 @@ def in_low_rank(
       ``shorter``, with which the basis is smaller, as the authors have it.
     projection: ``singular``; or ``random``, for bases of normal numbers of variance 1 / r, which are
       not orthonormal, come for free, and are not kept: they are drawn again at each step.
-    key: a seed of random bases, at least 0.
+    key: a seed of random bases, at least 0; each depends also on the place of the matrix among the leaves.
     computed_in: ``float32`` for singular vectors in single precision where the updates are in double.
     axes: 2 for stacked matrices too, in the last two axes of arrays with more; arrays with two axes alone if not given.
 

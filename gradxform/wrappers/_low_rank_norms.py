@@ -102,7 +102,7 @@ def rescale_in_low_rank(
     per: ``line``, for a number for each; or ``matrix``, for one number.
     side: which side is shortened, ``shorter`` or ``longer`` (see `in_low_rank`).
     projection: ``random`` or ``singular`` (see `in_low_rank`).
-    key: a seed of random projections, at least 0.
+    key: a seed of random projections, at least 0; they depend also on the place among the leaves.
     eps: added to the lengths of the coordinates; greater than 0.
 
   State: ``inner``, that of the inner transform for the coordinates; ``projector`` as in `in_low_rank`.
