@@ -48,21 +48,23 @@ def is_array(value: Any) -> bool:
 def rejected(kind: type[Exception], transform: str, name: str, value: Any, wanted: str) -> Exception:
   """The error for an argument: what it must be, what it is. It remembers both (see `attributed`)."""
   error = kind(f"`{transform}({name}=...)` must be {wanted}")
-  error.__dict__["rejected"] = (kind, value, wanted)
+  error.__dict__["rejected"] = (kind, name, value, wanted)
   return error
 
 
 def attributed(error: Exception, transform: str, arguments: Mapping[str, Any]) -> Exception:
   """The same error in the words of the outer call, where the value came in as one of its arguments."""
-  if "rejected" in error.__dict__:
-    kind, value, wanted = error.__dict__["rejected"]
-    for name, argument in arguments.items():
-      items = argument.items() if isinstance(argument, dict) else ()
-      items = enumerate(argument) if isinstance(argument, (tuple, list)) else items
-      for place, item in [(name, argument), *((f"{name}[{index!r}]", item) for index, item in items)]:
-        if item is value:
-          return rejected(kind, transform, place, value, wanted)
-  return error
+  if "rejected" not in error.__dict__:
+    return error
+  kind, inner_name, value, wanted = error.__dict__["rejected"]
+  places = []
+  for name, argument in arguments.items():
+    items = argument.items() if isinstance(argument, dict) else ()
+    items = enumerate(argument) if isinstance(argument, (tuple, list)) else items
+    whole_and_items = [(name, argument), *((f"{name}[{index!r}]", item) for index, item in items)]
+    places.extend(place for place, item in whole_and_items if item is value)
+  place = inner_name if inner_name in places else next(iter(places), None)  # equal small integers are one object
+  return error if place is None else rejected(kind, transform, place, value, wanted)
 
 
 def _known(transform: str, name: str, value: Any) -> float | None:

@@ -104,9 +104,14 @@ class Step:
       raise _checks.tree_mismatch(name, self.treedef, jax.tree.structure(tree)) from error
 
   def is_per_leaf(self, name: str) -> bool:
-    """Whether the extra argument is a tree like the parameters (else a value for all leaves)."""
+    """Whether the extra argument is a tree like the parameters (else a value for all leaves, as a key is)."""
     value = self.extra.get(name)
-    return value is not None and not callable(value) and jax.tree.structure(value) == self.treedef
+    is_for_all = value is None or callable(value) or name == "key"
+    return not is_for_all and jax.tree.structure(value) == self.treedef
+
+  def is_like(self, name: str, flow: Flow) -> bool:
+    """Whether the extra argument is a tree of arrays of the shapes of the updates, which is seen as they are."""
+    return self.is_per_leaf(name) and list(map(np.shape, jax.tree.leaves(self.extra[name]))) == [u.shape for u in flow]
 
   def here(self, part: "Part") -> list[Here]:
     """For each leaf, what this part reads there."""

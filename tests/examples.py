@@ -83,6 +83,7 @@ EXAMPLES = {
   "scale_by_rprop": gx.scale_by_rprop(0.1),
   "scale_by_trust_ratio": gx.scale_by_trust_ratio(0.01, 0.1, 1e-3),
   "schedule_free": gx.schedule_free(gx.momentum(0.1), 0.8, learning_rate=0.1),
+  "scion": gx.scion(0.1, radius=1.0, last_radius=4.0, weight_decay=0.1),
   "share": gx.share(gx.subtract(gx.identity(), gx.shared("m")), m=gx.moving_average(0.9)),
   "shared": gx.share(gx.shared("m"), m=gx.trace(0.9)),
   "shampoo": gx.shampoo(0.1, b2=0.9, precondition_frequency=2, block_size=3),

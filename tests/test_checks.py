@@ -33,6 +33,9 @@ WRONG_ARGUMENTS = [
   (lambda: gx.adam(1e-3, beta1=0.9), TypeError, r"^`adam`: .*'beta1'. Its arguments are: learning_rate, b1, b2, eps.$"),
   (lambda: gx.adam(), TypeError, r"^`adam`: missing a required argument: 'learning_rate'. Its arguments are"),
   (lambda: gx.adam(1e-3, 0.9), TypeError, r"^`adam`: too many positional arguments. Its arguments are"),
+  # of equal arguments, which may be one object, the one that is meant
+  (lambda: gx.whiten(axes=0), ValueError, r"^`whiten\(axes=...\)` must be at least 1, got 0.$"),
+  (lambda: gx.muon(0.1, matrix_view={"*": 5}), TypeError, r"^`muon\(matrix_view\['\*'\]=...\)` must be a pattern"),
   # combinators
   (lambda: gx.chain(gx.sgd), TypeError, r"`chain\(stages\[0\]=...\)` must be a gradient .*Call it first: `sgd"),
   (lambda: gx.chain(0.1), TypeError, r"must be a gradient transformation, with `init` and `update`, got 0.1"),

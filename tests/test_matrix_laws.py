@@ -7,54 +7,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from examples import signature_of
+from examples import equations, example, signature_of, update
 
 import gradxform as gx
 from gradxform import optimizers
-from gradxform.lifted import MatrixRule
-from gradxform.transforms._dion import PowerIteration
-from gradxform.wrappers._eigenbasis import Eigenbasis
-from gradxform.wrappers._kron import Whitening
-from gradxform.wrappers._projection import InLowRank
-from gradxform.wrappers._shampoo import Preconditioned
 
-OF_MATRICES = (MatrixRule, PowerIteration, Eigenbasis, Whitening, InLowRank, Preconditioned)
 RATE, DECAY = 0.1, 0.5
-# So that bases are renewed within a few steps, and are smaller than matrices where they can be.
-OFTEN = {"precondition_frequency": 2, "inverse_every": 2, "update_proj_gap": 2, "rank": 2}
-
-
-def parts_of(part):
-  """A part and all that it is made of."""
-  yield part
-  for _, child in getattr(part, "children", ()):
-    yield from parts_of(child)
+# So that bases are renewed within a few steps, are smaller than matrices where they can be, and steps are the rate's.
+SMALL = {"precondition_frequency": 2, "inverse_every": 2, "update_proj_gap": 2, "rank": 2, "radius": 1.0}
 
 
 def made(name, **given):
   """The optimizer, or core, of this name, with those of the arguments that it takes."""
   factory = getattr(gx, name)
-  given = {"learning_rate": RATE, **OFTEN, **given}
+  given = {"learning_rate": RATE, **SMALL, **given}
   if "weight_decay" in given:
     given["adam_weight_decay"] = given["weight_decay"]  # Muon has one of its own for all else
   return factory(**{key: value for key, value in given.items() if key in factory.signature.parameters})
 
 
-def is_of_matrices(name):
-  required = [p for p in getattr(gx, name).signature.parameters.values() if p.default is p.empty]
-  return not required[1:] and any(isinstance(part, OF_MATRICES) for part in parts_of(made(name).part))
-
-
-OPTIMIZERS = [name for name in optimizers.__all__ if is_of_matrices(name)]
+LISTED = re.search(r"# matrices as matrices\n(.*?)#", inspect.getsource(optimizers), re.DOTALL)
+IN_LOW_RANK = ["apollo", "apollo_mini", "fira", "galore"]  # these are listed by what they save
+OPTIMIZERS = [*re.findall(r'"(\w+)"', LISTED[1] if LISTED else ""), *IN_LOW_RANK]
 CORES = [f"scale_by_{name}" for name in OPTIMIZERS if hasattr(gx, f"scale_by_{name}")]
 # Of the others the optimizer is the core with a decay and a rate, and a norm in the case of Shampoo.
 SEE_NO_VECTORS = [core for core in CORES if "route_matrices" in gx.explain(made(core.removeprefix("scale_by_")))]
 
 
+def multiplies_matrices(transform):
+  """Whether there is a matrix among the results of products and factorizations in the program of a step."""
+  params = {"w": jnp.ones((3, 4))}
+  state = jax.eval_shape(transform.init, params)
+  program = jax.make_jaxpr(lambda state: update(transform, params, state, params))(state)
+  ours = [e for e in equations(program.jaxpr) if e.primitive.name in ("dot_general", "eigh", "qr", "svd")]
+  return any(out.aval.ndim > 1 for equation in ours for out in equation.outvars)
+
+
 def test_all_methods_of_matrices_are_among_these():
-  listed = re.search(r"# matrices as matrices\n(.*?)#", inspect.getsource(optimizers), re.DOTALL)
-  assert listed
-  assert {*re.findall(r'"(\w+)"', listed[1]), "galore"} <= set(OPTIMIZERS)
+  assert {name for name in optimizers.__all__ if multiplies_matrices(example(name))} == set(OPTIMIZERS)
   assert {"scale_by_galore", "scale_by_kron", "scale_by_shampoo", "scale_by_soap"} <= set(CORES)
   assert {"scale_by_adamuon", "scale_by_dion", "scale_by_muon", "scale_by_normuon"} <= set(SEE_NO_VECTORS)
 
@@ -114,8 +104,12 @@ def cosine(a, b):
 
 
 # The size of steps, times the rate: twice corrected, as Optax has it, the first of Nesterov's momenta is 1.53 of a
-# gradient. APOLLO divides by the length of a random projection, which at ranks of 1 and 2 may be next to nothing.
-LARGEST = dict.fromkeys(["apollo", "apollo_mini", "scale_by_apollo"], np.inf)
+# gradient. APOLLO divides by the length of a random projection, which at ranks of 1 and 2 may be next to nothing, and
+# KL-Shampoo at first by eigenvalues of 0.1, whatever those of the gradients are.
+UNBOUNDED = ["apollo", "apollo_mini", "kl_shampoo", "scale_by_apollo", "scale_by_kl_shampoo"]
+LARGEST = {"muon": 1.6} | dict.fromkeys(UNBOUNDED, np.inf)
+LOST = {("kl_shampoo", "wide, huge")}  # as much as its first step there is too large, the next are too small
+FIRST_ONLY_BASES = {"kl_shampoo", "scale_by_kl_shampoo", "soap"}
 DRAWN_FOR_EACH = {"apollo", "apollo_mini", "kron", "scale_by_apollo"}  # so two leaves that are equal do not stay so
 
 
@@ -140,24 +134,24 @@ def test_steps_are_finite_descend_and_have_the_size_of_the_rate_whatever_shapes_
   transform, grads = made(name, weight_decay=DECAY), gradients(0)
   params = {leaf: 1 + jnp.arange(g.size, dtype=g.dtype).reshape(g.shape) / 8 for leaf, g in grads.items()}
   rate = RATE if name in OPTIMIZERS else -1.0
-  state, update = transform.init(params), jax.jit(transform.update)
+  state, compiled = transform.init(params), jax.jit(transform.update)
   before = signature_of(state)
   for step in range(5):
     grads = gradients(step)
-    updates, state = update(grads, state, params)
+    updates, state = compiled(grads, state, params)
     assert signature_of(updates) == signature_of(params)
     assert signature_of(state) == before
     assert all(np.all(np.isfinite(np.asarray(x, np.float32))) for x in jax.tree.leaves((updates, state)))
-    if step == 0 and name == "soap":  # it only sets its bases up
-      assert all(np.all(u == 0) for u in updates.values())
+    if step == 0 and name in FIRST_ONLY_BASES:
+      assert all(np.all(u == 0) for u in updates.values() if u.ndim == 2)
       continue
     check_decay(name, updates, params)
     for leaf, u in updates.items():
       own = np.asarray(u, np.float32) - updates[f"{shape_of(leaf)}, zero"]
-      assert size_of(own) < LARGEST.get(name, 1.6) * abs(rate), leaf
+      assert size_of(own) < LARGEST.get(name, 1.2) * abs(rate), leaf
       if leaf.endswith("usual") and u.ndim:
         assert size_of(own) > 5e-4 * abs(rate), leaf
-      elif leaf.endswith(STEADY):
+      elif leaf.endswith(STEADY) and (name, leaf) not in LOST:
         assert cosine(own, -np.sign(rate) * grads[leaf]) > 0.2, leaf
   if name not in DRAWN_FOR_EACH:
     np.testing.assert_array_equal(updates[SIXTEEN_BITS], updates["the same in float32"].astype("bfloat16"))
@@ -180,12 +174,12 @@ def test_stacked_matrices_are_as_if_each_were_alone(name, float64):
   if name == "scale_by_dion":  # the first bases of a stack are drawn at once
     for i, one in enumerate(alone):
       one[name]["basis"] = jax.tree.map(lambda q, i=i: q[i], together[name]["basis"])
-  update = jax.jit(core.update)
+  compiled = jax.jit(core.update)
   for _ in range(5):
     grads = {k: jnp.asarray(rng.normal(size=x.shape)) for k, x in stack.items()}
-    updates, together = update(grads, together)
+    updates, together = compiled(grads, together)
     for i, one in enumerate(alone):
-      wanted, alone[i] = update(jax.tree.map(lambda g, i=i: g[i], grads), one)
+      wanted, alone[i] = compiled(jax.tree.map(lambda g, i=i: g[i], grads), one)
       for k, u in wanted.items():
         np.testing.assert_allclose(updates[k][i], u, rtol=1e-9, atol=1e-12, err_msg=k)
 
@@ -195,3 +189,18 @@ def test_galore_sees_a_stack_as_it_is_and_kron_has_a_factor_for_each_axis():
   galore, kron = (made(name).init(stack) for name in ("scale_by_galore", "scale_by_kron"))
   assert [x.shape for x in jax.tree.leaves(galore)] == [(), (2, 3, 4), (2, 3, 4)]
   assert sorted(x.shape for x in jax.tree.leaves(kron) if x.shape[:-1] == x.shape[1:]) == [(), (2, 2), (3, 3), (4, 4)]
+
+
+OTHER_VALUES = {"value": jnp.ones(()), "key": jax.random.PRNGKey(0), "batch": jnp.ones(7), "weights": jnp.ones((3, 1, 2))}
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *CORES, "adam_mini"])
+@pytest.mark.parametrize("params", [jnp.ones((3, 4)), {"w": jnp.ones((3, 4))}], ids=["array", "tree"])
+def test_extra_arguments_of_other_shapes_that_nobody_reads_may_be_anything(name, params):
+  others = {**OTHER_VALUES, "typed": jax.random.key(0)}
+  extra = others if isinstance(params, jax.Array) else {key: {"w": value} for key, value in others.items()}
+  viewed = {"matrix_view": "flax"} if "matrix_view" in getattr(gx, name).signature.parameters else {}
+  for transform in (made(name), made(name, **viewed)):
+    state = jax.eval_shape(transform.init, params)
+    updates, _ = jax.eval_shape(lambda state, t=transform: t.update(params, state, params, **extra), state)
+    assert jax.tree.map(jnp.shape, updates) == jax.tree.map(jnp.shape, params)

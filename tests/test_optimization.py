@@ -36,8 +36,9 @@ SLOW_IN_THE_VALLEY = {
 }
 
 
-# Where gradients are steady, the divisor of ACProp, their surprise, falls to nothing but its eps.
-SETTINGS = {"acprop": {"eps": 1e-3}}
+# Where gradients are steady, the divisor of ACProp, their surprise, falls to nothing but its eps. Scion's balls are
+# around 0, and its steps of a constant length, the radius.
+SETTINGS = {"acprop": {"eps": 1e-3}, "scion": {"radius": 1.0, "weight_decay": 0.0}}
 
 
 def parabola(dtype):

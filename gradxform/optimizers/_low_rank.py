@@ -33,7 +33,7 @@ def dion(
     others: the optimizer of all else; ``adamw(learning_rate, weight_decay=weight_decay)`` if not given.
     matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`).
 
-  Source: Ahn et al. 2025, Algorithm 1, https://arxiv.org/abs/2504.05295, and the authors' code, whose matrices
+  Source: Ahn et al. 2025, https://arxiv.org/abs/2504.05295, and the authors' code, whose matrices
   are the transposed of Flax's kernels, and whose AdamW has the decays 0.9 and 0.95.
   """
   core = chain(scale_by_dion(rank, decay, rank_fraction=rank_fraction), scale_by_shape("columns_to_rows"))

@@ -1,5 +1,7 @@
 """Steps to the border of a ball in a norm that suits the layer."""
 
+from typing import Any
+
 from gradxform.combinators import chain, divide, identity
 from gradxform.core import Hyperparameter, Structure, named
 from gradxform.selection import all_of, is_embedding, is_head, is_matrix
@@ -25,8 +27,8 @@ def scion(
   last_radius: Hyperparameter = 3000.0,
   beta: Hyperparameter = 0.9,
   weight_decay: Hyperparameter = 1.0,
-  last: Structure = is_head,
-  embeddings: Structure = is_embedding,
+  last: Structure = None,
+  embeddings: Structure = None,
   matrix_view: Structure = None,
 ):
   """Scion: goes towards the point, of a ball around 0 in the norm of the layer, that is farthest along the momentum.
@@ -46,20 +48,27 @@ def scion(
     beta: b, the decay of the momentum, in [0, 1).
     weight_decay: λ, at least 0.
     last: which matrices are the last layer: a glob of paths, a compiled regular expression, or a function of
-      (path, array). The default goes by names such as ``head``, which Flax's ``Dense_2`` is not.
-    embeddings: which matrices are embeddings, inputs in rows, likewise.
+      (path, array); `is_head` if not given, which goes by names such as ``head``, not ``Dense_2``.
+    embeddings: which matrices are embeddings, inputs in rows, likewise; `is_embedding` if not given.
     matrix_view: which others are matrices, and how they are seen (see `as_matrices`).
 
-  Source: Pethick et al. 2025, Algorithms 1 and 2, https://arxiv.org/abs/2502.07529, and the authors' code, which
+  Source: Pethick et al. 2025, https://arxiv.org/abs/2502.07529, and the authors' code, which
   orthogonalizes in bfloat16, has kernels transposed, shares its embeddings with the last layer, and sees those of
   convolutions as matrices of outputs, divided by their area.
   """
+  oracle = _oracle_by_layer(radius, last_radius, last or is_head, embeddings or is_embedding, matrix_view)
+  rest = add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)
+  return chain(scale_by_momentum(beta), oracle, *rest)
+
+
+def _oracle_by_layer(radius: Any, last_radius: Any, last: Any, embeddings: Any, matrix_view: Any):
+  """The point of the ball of each layer that is farthest along its momentum."""
   spectral = chain(orthogonalize(eps=1e-7), scale_by_shape("columns_to_rows"), scale(radius))
   of_unit_rms = divide(identity(), by=chain(mean_of_squares(), root(eps=1e-8)))
-  groups = {
-    all_of(embeddings, is_matrix): chain(sign(), scale_by_shape("inverse_columns"), scale(last_radius)),
-    all_of(last, is_matrix): chain(sign(), scale_by_shape("inverse_rows"), scale(last_radius)),
-    "*": route_matrices(spectral, others=chain(of_unit_rms, scale(radius)), matrix_view=matrix_view),
-  }
-  rest = add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)
-  return chain(scale_by_momentum(beta), partition(groups), *rest)
+  return partition(
+    {
+      all_of(embeddings, is_matrix): chain(sign(), scale_by_shape("inverse_columns"), scale(last_radius)),
+      all_of(last, is_matrix): chain(sign(), scale_by_shape("inverse_rows"), scale(last_radius)),
+      "*": route_matrices(spectral, others=chain(of_unit_rms, scale(radius)), matrix_view=matrix_view),
+    }
+  )

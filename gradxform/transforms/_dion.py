@@ -117,7 +117,7 @@ def scale_by_dion(
 
   State: ``momentum``, m; ``basis``, Q, inputs × r, of random normal numbers at first.
 
-  Source: Ahn et al. 2025, Dion, Algorithm 1, https://arxiv.org/abs/2504.05295, as in the authors' plain code,
+  Source: Ahn et al. 2025, Dion, https://arxiv.org/abs/2504.05295, as in the authors' plain code,
   where Q becomes 0 with m; `scale_by_shape` has the factor √(outputs / inputs).
   """
   if rank is not None:

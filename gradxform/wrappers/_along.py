@@ -1,5 +1,6 @@
 """Products along the axes of an array: with matrices, and with itself."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -7,6 +8,18 @@ import jax.numpy as jnp
 
 from gradxform.core import is_hole
 from gradxform.tree import promoted
+
+
+def of_axes(make: Callable[..., tuple[Any, ...]], shapes: Sequence[tuple[int, ...]], kept: Sequence[Any]) -> list[Any]:
+  """What is kept for the axes of each array, in tuples: `flax.nnx.Optimizer` gives them back as another container.
+
+  Args:
+    make: of the shape of an array and a function, the tuple as it was made.
+    shapes: those of the arrays.
+    kept: for each array what there is now.
+  """
+  structures = [jax.tree.structure(make(shape, lambda _: 0)) for shape in shapes]
+  return [jax.tree.unflatten(to, jax.tree.leaves(own)) for to, own in zip(structures, kept, strict=True)]
 
 
 def times_along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:

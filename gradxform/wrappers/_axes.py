@@ -55,6 +55,7 @@ class AxisPattern:
       raise ValueError(f"two sides with one '->' between them, such as {EXAMPLE}, got {text!r}.")
     self.lengths = {name: length for token in sides[0] for name, length in _axis(token) if length is not None}
     self.left, self.right = (self._groups(side) for side in sides)
+    self._check_lengths(sides[1])
     self._check()
 
   def _groups(self, tokens: Iterable[str]) -> list[Group]:
@@ -78,6 +79,14 @@ class AxisPattern:
       raise ValueError(f"a ')' for each '(', got {self.text!r}.")
     return groups
 
+  def _check_lengths(self, right: Iterable[str]) -> None:
+    for name, length in self.lengths.items():
+      if length < 1:
+        raise ValueError(f"lengths of at least 1, got {length} of {name!r} in {self.text!r}.")
+    for token in right:
+      if "=" in token:
+        raise ValueError(f"lengths on the left alone, got {token!r} on the right in {self.text!r}. Write it there.")
+
   def _check(self) -> None:
     left, right = (collections.Counter(itertools.chain(*side)) for side in (self.left, self.right))
     for name, times in (left | right).items():
@@ -86,6 +95,8 @@ class AxisPattern:
       if left[name] != right[name]:
         raise ValueError(f"the same axes on both sides, got {name!r} on one of them alone in {self.text!r}.")
     for group in self.left:
+      if len(group) > 1 and MORE in group:
+        raise ValueError(f"no '...' with others in parentheses on the left, got {self.text!r}. Name these axes.")
       if len(group) > 1 and sum(name not in self.lengths for name in group) > 1:
         axes = f"'({' '.join(group)})' in {self.text!r}. Write '{group[0]}=8', or the like"
         raise ValueError(f"all lengths but one in each pair of parentheses on the left, got {axes}.")

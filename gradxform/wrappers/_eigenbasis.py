@@ -67,15 +67,15 @@ class Eigenbasis(Paced):
 
   def _inside(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:
     """A step of the inner part, in these bases."""
-    out, new = self.update_inner(_coordinates(flow, bases), inner, self._seen_from(step, bases))
+    out, new = self.update_inner(_coordinates(flow, bases), inner, self._seen_from(step, flow, bases))
     spread = [jnp.broadcast_to(result, u.shape) for u, result in zip(flow, out, strict=True)]
     return [times_along(u, basis) for u, basis in zip(spread, bases, strict=True)], new
 
-  def _seen_from(self, step: Step, bases: Flow) -> Step:
+  def _seen_from(self, step: Step, flow: Flow, bases: Flow) -> Step:
     """What the inner part may read of the step: trees like the updates, in coordinates."""
     params = _coordinates(step.params, bases) if step.params is not None and "param" in self.inner.reads else None
     extra = {
-      name: step.treedef.unflatten(_coordinates(jax.tree.leaves(value), bases)) if step.is_per_leaf(name) else value
+      name: step.treedef.unflatten(_coordinates(jax.tree.leaves(value), bases)) if step.is_like(name, flow) else value
       for name, value in step.extra.items()
     }
     shared = {name: _coordinates(values, bases) for name, values in step.shared.items()}

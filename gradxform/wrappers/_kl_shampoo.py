@@ -54,16 +54,6 @@ def _bases(old: list[jax.Array], squares: list[jax.Array], count: jax.Array, eve
   return when((count > 0) & (count % every == 0), renewed(_followed), old)
 
 
-def _across(g: jax.Array, basis: jax.Array, values: jax.Array) -> jax.Array:
-  """The matrix in a basis of its columns, each divided by the root of its eigenvalue."""
-  return (g @ basis) * jax.lax.rsqrt(values)[..., None, :]
-
-
-def _mean_square(x: jax.Array) -> jax.Array:
-  """Of each row."""
-  return jnp.mean(jnp.square(jnp.abs(x)), axis=-1)
-
-
 def _at_least(values: jax.Array) -> jax.Array:
   """Eigenvalues of which the inverse roots are bounded."""
   return jnp.maximum(values, max(_FEWEST, min(values.shape[-1], _MOST)) ** -2.0)
@@ -117,12 +107,14 @@ def scale_by_kl_shampoo(
     roots = jnp.sqrt(d)[..., :, None] * jnp.sqrt(e)[..., None, :] + eps
     direction = p @ ((p.mT.conj() @ momentum.reshape(g.shape) @ q) / roots) @ q.mT.conj()
 
-    rows = jnp.where(begun, _across(g, q, e), g)
-    columns = jnp.where(begun, _across(g.mT.conj(), p, d), g.mT.conj())
+    turned = g @ q
+    rows = jnp.where(begun, turned * jax.lax.rsqrt(e)[..., None, :], g)
+    columns = jnp.where(begun, jax.lax.rsqrt(d)[..., :, None] * (p.mT.conj() @ g), g)
     left = b2 * left + (1 - b2) * rows @ rows.mT.conj() / g.shape[-1]
-    right = b2 * right + (1 - b2) * columns @ columns.mT.conj() / g.shape[-2]
-    of_rows = _at_least(b2 * d + (1 - b2) * _mean_square(p.mT.conj() @ rows))
-    of_columns = _at_least(b2 * e + (1 - b2) * _mean_square(q.mT.conj() @ columns))
+    right = b2 * right + (1 - b2) * columns.mT.conj() @ columns / g.shape[-2]
+    squares = jnp.square(jnp.abs(p.mT.conj() @ turned))
+    of_rows = _at_least(b2 * d + (1 - b2) * jnp.mean(squares / e[..., None, :], axis=-1))
+    of_columns = _at_least(b2 * e + (1 - b2) * jnp.mean(squares / d[..., :, None], axis=-2))
     d, e = jnp.where(begun, of_rows, d), jnp.where(begun, of_columns, e)
     p, q = _bases([p, q], [left, right], count, precondition_frequency)
     return direction.reshape(u.shape), momentum, left, right, p, q, d, e

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradxform._checks import check_transform, rejected
 from gradxform.compounds import Chain, Compound
@@ -137,7 +138,18 @@ class _OfLeaves:
     def whole(tree: Any) -> Any:
       return step.treedef.unflatten(self.back(step.treedef.flatten_up_to(tree)))
 
-    return seen_as(step, step.treedef, self.of, whole)
+    fitting = {name: value for name, value in step.extra.items() if not step.is_per_leaf(name) or self._fit(value)}
+    seen = seen_as(dataclasses.replace(step, extra=fitting), step.treedef, self.of, whole)
+    return dataclasses.replace(seen, extra={**step.extra, **seen.extra})
+
+  def _fit(self, tree: Any) -> bool:
+    """Whether the leaves can be seen as the views do: arguments that nobody reads may be anything."""
+    pairs = zip(self.views, jax.tree.leaves(tree), strict=True)
+    return all(view is None or _spreads(np.shape(x), view.shape) for view, x in pairs)
+
+
+def _spreads(shape: Sequence[int], over: Sequence[int]) -> bool:
+  return len(shape) <= len(over) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(over), strict=False))
 
 
 def _seen(view: View | None, like: Like) -> Like:

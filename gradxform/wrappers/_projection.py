@@ -153,7 +153,7 @@ class InLowRank(Compound):
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
     bases = self._bases(flow, state, step)
     low = self.projection.coordinates(flow, bases)
-    out, own = self.inner.update(low, child_state(state, "inner"), self._seen_from(step, bases))
+    out, own = self.inner.update(low, child_state(state, "inner"), self._seen_from(step, flow, bases))
     seen = [Seen(*row) for row in zip(flow, bases, low, out, strict=True)]
     results, others = self.results([self._spread(row) for row in seen], state, step)
     return results, {**self._kept(bases, step.treedef), **gather(self.children, [own, *others])}
@@ -181,13 +181,13 @@ class InLowRank(Compound):
     """With what the inner part has made of a matrix in the shape of its coordinates."""
     return seen if is_hole(seen.basis) else seen._replace(out=jnp.broadcast_to(seen.out, seen.low.shape))
 
-  def _seen_from(self, step: Step, bases: Flow) -> Step:
+  def _seen_from(self, step: Step, flow: Flow, bases: Flow) -> Step:
     """What the inner part may read of the step: trees like the updates in coordinates, no parameters."""
 
     def low(tree: Any) -> Any:
       return step.treedef.unflatten(self.projection.coordinates(jax.tree.leaves(tree), bases))
 
-    extra = {name: low(value) if step.is_per_leaf(name) else value for name, value in step.extra.items()}
+    extra = {name: low(value) if step.is_like(name, flow) else value for name, value in step.extra.items()}
     shared = {name: self.projection.coordinates(values, bases) for name, values in step.shared.items()}
     return dataclasses.replace(step, params=None, tree=None, extra=extra, shared=shared)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from gradxform._checks import is_array
 from gradxform.compounds import Compound, child_state, gather
 from gradxform.parts import Flow, Here, Like, Part, Scope, State, Step
 from gradxform.tree import add_and_round, no_update
@@ -50,7 +51,7 @@ class Own(NamedTuple):
       return step.treedef.unflatten(leaves)
 
     own = seen_as(step, self.treedef, self.of, None if stay is None else whole)
-    if "key" in step.extra and not step.is_per_leaf("key"):  # each part has its own leaf 0
+    if is_array(step.extra.get("key")):  # each part has its own leaf 0
       extra = {**own.extra, "key": jax.random.fold_in(step.extra["key"], self.number)}
       return dataclasses.replace(own, extra=extra)
     return own

@@ -1,18 +1,18 @@
 """What a transform makes of the updates, divided by roots of the updates' squares along each axis: Shampoo."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gradxform._checks import check_integer, check_positive, check_transform
 from gradxform.combinators import chain
 from gradxform.compounds import Chain, Compound, child_state, gather
 from gradxform.core import Hyperparameter, named, part_of, stages_of
 from gradxform.parts import SCALAR, Flow, Here, Like, Part, Scope, State, Step, get, put
-from gradxform.stacks import in_turn
+from gradxform.stacks import in_stacks, in_turn
 from gradxform.transforms import add_constant, bias_correction, moving_average, running_sum, scale_by_momentum
 from gradxform.tree import cast, real_dtype
 from gradxform.wrappers._along import square_along, times_along
@@ -96,35 +96,24 @@ class Preconditioned(Compound):
     if not jax.tree.leaves(roots):
       return roots
     fixed = jax.lax.stop_gradient((factors, values))
-    return when(self.due(step.t), lambda old: self._roots(fixed[0], fixed[1], old), roots)
+    return when(self.due(step.t), lambda _: self._roots(*fixed), roots)
 
-  def _roots(self, factors: Flow, values: Any, like: Flow) -> Flow:
+  def _roots(self, factors: Flow, values: Any) -> Flow:
     """The inverse roots, of the order of twice the number of axes; of all matrices of one shape at once."""
     leaves, treedef = jax.tree.flatten(factors)
-    orders = [2 * len(own) for own in factors for _ in own]
-    kinds: dict[Any, list[int]] = {}
-    for index, leaf in enumerate(leaves):
-      kinds.setdefault((leaf.shape[1:], leaf.dtype), []).append(index)
-    taken = list(jax.tree.leaves(like))
-    inverse_roots = in_turn(lambda stack, order: self._inverse_roots(stack, order, values))
-    for indices in kinds.values():
-      stack = jnp.concatenate([leaves[index] for index in indices])
-      order = np.repeat([orders[index] for index in indices], [len(leaves[index]) for index in indices])
-      of_all = inverse_roots(stack, order)
-      ends = np.cumsum([len(leaves[index]) for index in indices])
-      for index, own in zip(indices, jnp.split(of_all, ends[:-1]), strict=True):
-        taken[index] = own
-    return treedef.unflatten(taken)
+    powers = [jnp.full((len(factor), 1, 1), -0.5 / len(own)) for own in factors for factor in own]
+    inverse_roots = in_turn(functools.partial(self._inverse_roots, values))
+    return treedef.unflatten(in_stacks(inverse_roots, leaves, powers))
 
-  def _inverse_roots(self, stack: jax.Array, order: np.ndarray, values: Any) -> jax.Array:
-    """(a + eps)^(−1/order) of each positive matrix a: what was rounded below 0 is lifted to it."""
+  def _inverse_roots(self, values: Any, stack: jax.Array, power: jax.Array) -> jax.Array:
+    """(a + eps) to this power, of each positive matrix a: what was rounded below 0 is lifted to it."""
     if stack.shape[-1] == 1:
       eigenvalues, vectors = stack[:, 0].real, jnp.ones_like(stack)
     else:
       eigenvalues, vectors = jnp.linalg.eigh(stack)
     eigenvalues = eigenvalues - jnp.minimum(jnp.min(eigenvalues, axis=-1, keepdims=True), 0)
     regular, _ = self.regular.apply(eigenvalues, (), values, NOTHING)
-    powers = regular ** jnp.asarray(-1 / order, real_dtype(stack.dtype))[:, None]
+    powers = regular ** cast(power[:, 0], real_dtype(stack.dtype))
     return (vectors * powers[:, None, :]) @ vectors.mT.conj()
 
   def _preconditioned(self, u: jax.Array, roots: tuple[Any, ...]) -> jax.Array:
@@ -187,9 +176,10 @@ def precondition_by_factors(
   https://arxiv.org/abs/2309.06497, and Meta's code, where the last block may be shorter, a vector has
   a matrix too, axes are merged as long as they fit a block, and there is no 0 before the start.
 
-  >>> from gradxform import precondition_by_factors, trace
-  >>> precondition_by_factors(trace(0.9)).update(3.0, precondition_by_factors(trace(0.9)).init(0.0))[0]
-  Array(0., dtype=float32)
+  >>> import gradxform as gx
+  >>> t = gx.precondition_by_factors(gx.identity(), update_every=1)
+  >>> t.update(-4.0, t.init(0.0))[0].item()
+  -1.0
   """
   check_transform("precondition_by_factors", "inner", inner)
   check_positive("precondition_by_factors", eps=eps)

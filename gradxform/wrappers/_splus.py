@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradxform.combinators import chain
+from gradxform.combinators import chain, share, shared
 from gradxform.core import Hyperparameter, named
 from gradxform.parts import Flow, Like, State, Step
 from gradxform.transforms import scale_by_momentum, sign
@@ -90,7 +90,8 @@ def scale_by_splus(
 
       m ← b1 · m + (1 − b1) · g;   u = P · sign(Pᴴ m Q) · Qᴴ
 
-  Matrices are in the last two axes.
+  Matrices are in the last two axes. Directions in which gradients are 0 but for rounding get as long
+  steps as others: five of eight, at the first steps, in a matrix of 8 rows and 3 columns.
 
   Args:
     b1: decay of the momentum, in [0, 1).
@@ -98,8 +99,10 @@ def scale_by_splus(
     inverse_every: the number of steps for which bases are kept, at least 1.
     max_dim: the greatest length of an axis that has a basis, at least 1.
 
-  State: that of `in_exact_eigenbasis`.
+  State: ``momentum``, which is that of `scale_by_momentum`, and ``body``, that of `in_exact_eigenbasis`. So the
+  momentum is kept in the coordinates of the parameters, and is not turned.
 
   Source: Frans et al. 2025, https://arxiv.org/abs/2506.07254, and the authors' code.
   """
-  return in_exact_eigenbasis(chain(scale_by_momentum(b1), sign()), b2, inverse_every, max_dim=max_dim, axes=2)
+  core = in_exact_eigenbasis(chain(shared("momentum"), sign()), b2, inverse_every, max_dim=max_dim, axes=2)
+  return share(core, momentum=scale_by_momentum(b1))

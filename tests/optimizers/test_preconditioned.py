@@ -156,7 +156,7 @@ def test_splus_is_its_authors_loop_for_fifty_steps(shape, options, settings, flo
     params, state = step(jnp.asarray(g), state, params)
     reference.step(g)
     if len(shape) == 2 and (reference.t == 1 or reference.t % reference.every == 0):
-      basis = state["route_matrices"]["matrices"]["in_exact_eigenbasis"]["basis"]
+      basis = state["route_matrices"]["matrices"]["scale_by_splus"]["body"]["in_exact_eigenbasis"]["basis"]
       reference.refresh([np.asarray(q) for q in jax.tree.leaves(basis)])
     np.testing.assert_allclose(params, reference.p, rtol=0, atol=1e-12)
   corrected = reference.average / (1 - reference.ema**50)

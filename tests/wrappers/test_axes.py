@@ -55,6 +55,9 @@ def test_what_is_smaller_is_spread_over_the_matrices_on_the_way_back():
     ("d (3 h -> 3 d h", r"a '\)' for each '\('"),
     ("d -> d", "an axis of rows and one of columns at the end"),
     ("a b ... -> a b ...", "an axis of rows and one of columns at the end"),
+    ("d (0 h) -> 0 d h", "lengths of at least 1, got 0 of '0'"),
+    ("(... a=2) b -> ... a b", r"no '\.\.\.' with others in parentheses on the left"),
+    ("d h -> d h=3", "lengths on the left alone, got 'h=3' on the right"),
   ],
 )
 def test_what_is_no_pattern_is_refused_when_it_is_read(text, message):

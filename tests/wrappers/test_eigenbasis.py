@@ -216,7 +216,7 @@ def test_each_matrix_of_a_stack_can_have_its_own_bases(dtype, float64):
 @pytest.mark.parametrize(("axes", "sizes"), [(None, {2: 1, 3: 3, 4: 5}), (2, {3: 4, 4: 6})])
 def test_the_program_renews_all_bases_of_one_size_at_once(axes, sizes):
   params = {"a": jnp.ones((4, 4)), "b": jnp.ones((4, 3)), "c": jnp.ones((3, 4)), "d": jnp.ones((2, 3, 4))}
-  transform = gx.soap(0.1, axes=axes)
+  transform = gx.scale_by_soap(axes=axes)
   program = jax.make_jaxpr(transform.update)(params, transform.init(params), params)
   for name in ("eigh", "qr"):
     shapes = [e.invars[0].aval.shape for e in equations(program.jaxpr) if e.primitive.name == name]
