@@ -36,6 +36,10 @@ WRONG_ARGUMENTS = [
   # of equal arguments, which may be one object, the one that is meant
   (lambda: gx.whiten(axes=0), ValueError, r"^`whiten\(axes=...\)` must be at least 1, got 0.$"),
   (lambda: gx.muon(0.1, matrix_view={"*": 5}), TypeError, r"^`muon\(matrix_view\['\*'\]=...\)` must be a pattern"),
+  (lambda: gx.soap("x"), TypeError, r"^`soap\(learning_rate=...\)` must be a number, .* got 'x'"),
+  (lambda: gx.kl_shampoo(jnp.ones(3)), ValueError, r"^`kl_shampoo\(learning_rate=...\)` must be a scalar"),
+  (lambda: gx.scion(0.1, radius=-1.0), ValueError, r"^`scion\(radius=...\)` must be greater than 0, got -1.0.$"),
+  (lambda: gx.scion(0.1, last=3), TypeError, r"^`scion\(last=...\)` must be a glob of paths, .* got 3.$"),
   # combinators
   (lambda: gx.chain(gx.sgd), TypeError, r"`chain\(stages\[0\]=...\)` must be a gradient .*Call it first: `sgd"),
   (lambda: gx.chain(0.1), TypeError, r"must be a gradient transformation, with `init` and `update`, got 0.1"),

@@ -255,3 +255,26 @@ def test_many_leaves_of_one_shape_are_traced_once():
   calls = [eqn for eqn in jaxpr.eqns if "jaxpr" in eqn.params and eqn.params["name"] == "leaf"]
   assert len(calls) == 100
   assert len({id(eqn.params["jaxpr"]) for eqn in calls}) == 2
+
+
+class Convolved(nnx.Module):
+  def __init__(self):
+    self.linear, self.conv = nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.Conv(2, 1, (2,), rngs=nnx.Rngs(1))
+
+
+@pytest.mark.parametrize("matrix_view", [None, "flax"])
+@pytest.mark.parametrize("optimizer", [gx.galore, gx.kron, gx.shampoo, gx.soap, gx.splus])
+def test_what_has_factors_for_each_axis_trains_under_nnx_from_step_to_step_inside_of_others_too(optimizer, matrix_view):
+  # After its first step nnx.Optimizer gives back other containers of what belongs to one parameter.
+  transform = optax.MultiSteps(optax.chain(optax.clip(1.0), optimizer(0.01, matrix_view=matrix_view)), 2)
+
+  def structures():
+    model = Convolved()
+    optimizer, seen = nnx.Optimizer(model, transform, wrt=nnx.Param), []
+    for _ in range(3):
+      optimizer.update(model, nnx.state(model, nnx.Param))
+      seen.append(jax.tree.structure(nnx.as_pure(optimizer.opt_state)))
+    assert seen[0] == seen[1] == seen[2]
+    return jnp.zeros(())
+
+  nnx.eval_shape(structures)

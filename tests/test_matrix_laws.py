@@ -202,8 +202,8 @@ OTHER_VALUES = {
 @pytest.mark.parametrize("name", [*OPTIMIZERS, *CORES, "adam_mini"])
 @pytest.mark.parametrize("params", [jnp.ones((3, 4)), {"w": jnp.ones((3, 4))}], ids=["array", "tree"])
 def test_extra_arguments_of_other_shapes_that_nobody_reads_may_be_anything(name, params):
-  others = {**OTHER_VALUES, "typed": jax.random.key(0)}
-  extra = others if isinstance(params, jax.Array) else {key: {"w": value} for key, value in others.items()}
+  in_tree = {f"{key}_of_each": {"w": value} for key, value in OTHER_VALUES.items()}
+  extra = {**OTHER_VALUES, "rng": jax.random.key(0), **in_tree}
   viewed = {"matrix_view": "flax"} if "matrix_view" in getattr(gx, name).signature.parameters else {}
   for transform in (made(name), made(name, **viewed)):
     state = jax.eval_shape(transform.init, params)

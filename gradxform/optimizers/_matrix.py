@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from gradxform._checks import check_not_negative
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, Structure, named
 from gradxform.optimizers._adam import adamw, nadamw
@@ -143,6 +144,7 @@ def decayed(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparamet
 
 def decayed_after(core: Any, learning_rate: Hyperparameter, weight_decay: Hyperparameter):
   """A core whose decay, once there is a learning rate, is that of the parameters after the step."""
+  check_not_negative("scale_by_learning_rate", learning_rate=learning_rate, weight_decay=weight_decay)
   after_step = scale(after(lambda a, decay: 1 - a * decay, learning_rate, weight_decay))
   return chain(core, after_step, add_decayed_weights(weight_decay))
 

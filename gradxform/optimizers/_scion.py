@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from gradxform._checks import check_positive, rejected
 from gradxform.combinators import chain, divide, identity
 from gradxform.core import Hyperparameter, Structure, named
-from gradxform.selection import all_of, is_embedding, is_head, is_matrix
+from gradxform.selection import WANTED, all_of, is_embedding, is_head, is_matrix, is_selector
 from gradxform.transforms import (
   add_decayed_weights,
   mean_of_squares,
@@ -43,7 +44,7 @@ def scion(
 
   Args:
     learning_rate: the step a; with λ = 1 the part of the way that is gone, in [0, 1].
-    radius: ρ; 50 in the authors' language models, 8 in their convolutional nets, 1 in their perceptrons.
+    radius: ρ > 0; 50 in the authors' language models, 8 in their convolutional nets, 1 in their perceptrons.
     last_radius: ρ₂; with these 3000, 128, and 1024.
     beta: b, the decay of the momentum, in [0, 1).
     weight_decay: λ, at least 0.
@@ -56,9 +57,17 @@ def scion(
   orthogonalizes in bfloat16, has kernels transposed, shares its embeddings with the last layer, and sees those of
   convolutions as matrices of outputs, divided by their area.
   """
+  check_positive("scion", radius=radius, last_radius=last_radius)
+  _check_selectors("scion", last=last or is_head, embeddings=embeddings or is_embedding)
   oracle = _oracle_by_layer(radius, last_radius, last or is_head, embeddings or is_embedding, matrix_view)
   rest = add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)
   return chain(scale_by_momentum(beta), oracle, *rest)
+
+
+def _check_selectors(transform: str, **arguments: Any) -> None:
+  for name, value in arguments.items():
+    if not is_selector(value):
+      raise rejected(TypeError, transform, name, value, f"{WANTED}, got {value!r}.")
 
 
 def _oracle_by_layer(radius: Any, last_radius: Any, last: Any, embeddings: Any, matrix_view: Any):

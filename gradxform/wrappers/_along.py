@@ -10,16 +10,25 @@ from gradxform.core import is_hole
 from gradxform.tree import promoted
 
 
-def of_axes(make: Callable[..., tuple[Any, ...]], shapes: Sequence[tuple[int, ...]], kept: Sequence[Any]) -> list[Any]:
-  """What is kept for the axes of each array, in tuples: `flax.nnx.Optimizer` gives them back as another container.
+def as_tuples(
+  make: Callable[..., tuple[Any, ...]], shapes: Sequence[tuple[int, ...]], kept: Sequence[Any]
+) -> list[Any]:
+  """What is kept for the axes of each array, in tuples as it was made.
+
+  `flax.nnx.Optimizer` gives back other containers, without the holes, of what belongs to one parameter.
 
   Args:
-    make: of the shape of an array and a function, the tuple as it was made.
+    make: the tuple as it was made, of the shape of the array and a function.
     shapes: those of the arrays.
     kept: for each array what there is now.
   """
   structures = [jax.tree.structure(make(shape, lambda _: 0)) for shape in shapes]
   return [jax.tree.unflatten(to, jax.tree.leaves(own)) for to, own in zip(structures, kept, strict=True)]
+
+
+def contained_as(kept: Sequence[Any], new: Sequence[Any]) -> list[Any]:
+  """What is new of each array, in the containers in which it was given, so that no state changes its structure."""
+  return [jax.tree.unflatten(jax.tree.structure(old), jax.tree.leaves(own)) for old, own in zip(kept, new, strict=True)]
 
 
 def times_along(x: jax.Array, matrices: tuple[Any, ...]) -> jax.Array:

@@ -17,7 +17,7 @@ from gradxform.parts import SCALAR, Flow, Here, Like, Part, State, Step, get
 from gradxform.stacks import in_stacks, in_turn
 from gradxform.transforms import bias_correction, moving_average, root, scale_by_momentum, square
 from gradxform.tree import cast
-from gradxform.wrappers._along import square_along, times_along
+from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
 from gradxform.wrappers._complex import Split
 from gradxform.wrappers._pace import Paced
 from gradxform.wrappers._when import when
@@ -48,13 +48,13 @@ class Eigenbasis(Paced):
     return {"factors": zeros(), "basis": zeros(), "inner": inner}, list(flow)
 
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
-    bases = step.leaves(get(state, BASIS), BASIS)
+    kept = [step.leaves(get(state, path), path) for path in (FACTORS, BASIS)]
+    factors, bases = (as_tuples(self._of_axes, [u.shape for u in flow], column) for column in kept)
     updates, inner = self._within(flow, bases, state["inner"], step)
     values, _ = self.average.prepare((), step)
-    squares = zip(flow, step.leaves(get(state, FACTORS), FACTORS), strict=True)
-    factors = [self._averaged(u, own, values) for u, own in squares]
+    factors = [self._averaged(u, own, values) for u, own in zip(flow, factors, strict=True)]
     bases, inner = self._renewed(factors, bases, inner, flow, step)
-    factors, bases = (step.treedef.unflatten(column) for column in (factors, bases))
+    factors, bases = map(step.treedef.unflatten, map(contained_as, kept, (factors, bases)))
     return updates, {"factors": factors, "basis": bases, "inner": inner}
 
   def _within(self, flow: Flow, bases: Flow, inner: State, step: Step) -> tuple[Flow, State]:

@@ -11,10 +11,10 @@ from gradxform._checks import check_fraction, check_integer, check_unit_interval
 from gradxform.combinators import chain
 from gradxform.core import Hyperparameter, named
 from gradxform.lifted import Slot, TreeRule
-from gradxform.parts import Like, State
+from gradxform.parts import Flow, Like, State, Step, get
 from gradxform.transforms import bias_correction, clip_by_block_rms, scale_by_momentum
 from gradxform.tree import norm, quotient, real_dtype
-from gradxform.wrappers._along import square_along, times_along
+from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
 from gradxform.wrappers._when import when
 
 
@@ -49,6 +49,13 @@ class Whitening(TreeRule):
     places = zip(leaves, treedef.flatten_up_to(names), strict=True)
     of_axes = [self._of_axes(jnp.shape(leaf), *[lambda _, path=name: path] * 2) for leaf, name in places]
     return {"factors": treedef.unflatten(of_axes)}
+
+  def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
+    kept = step.leaves(get(state, ("factors",)), ("factors",))
+    tuples = as_tuples(lambda shape, make: self._of_axes(shape, make, make), [u.shape for u in flow], kept)
+    updates, new = super().update(flow, {"factors": step.treedef.unflatten(tuples)}, step)
+    factors = contained_as(kept, step.leaves(new["factors"], ("factors",)))
+    return updates, {"factors": step.treedef.unflatten(factors)}
 
   def whitened(self, updates, factors, *, count, preconditioner_update_probability, preconditioner_lr):
     """The updates made white by the factors, which are renewed before that if the draw of this step says so."""

@@ -15,7 +15,7 @@ from gradxform.parts import SCALAR, Flow, Here, Like, Part, Scope, State, Step, 
 from gradxform.stacks import in_stacks, in_turn
 from gradxform.transforms import add_constant, bias_correction, moving_average, running_sum, scale_by_momentum
 from gradxform.tree import cast, real_dtype
-from gradxform.wrappers._along import square_along, times_along
+from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
 from gradxform.wrappers._blocks import Blocks
 from gradxform.wrappers._when import when
 
@@ -67,17 +67,18 @@ class Preconditioned(Compound):
   def update(self, flow: Flow, state: State, step: Step) -> tuple[Flow, State]:
     out, inner = self.inner.update(flow, child_state(state, "inner"), step)
     values, _ = self.gathered.prepare((), step)
-    squares = zip(flow, step.leaves(get(state, FACTORS), FACTORS), strict=True)
-    factors = [self._gathered(u, own, values) for u, own in squares]
+    kept = [step.leaves(get(state, path), path) for path in (FACTORS, ROOTS)]
+    factors, roots = (as_tuples(self._of_axes, [u.shape for u in flow], column) for column in kept)
+    factors = [self._gathered(u, own, values) for u, own in zip(flow, factors, strict=True)]
     old = child_state(state, "eigenvalues")
     values, scalars = self.regular.prepare(tuple(get(old, path) for path in self.regular.scalars), step)
     regular: State = {}
     for path, value in zip(self.regular.scalars, scalars, strict=True):
       put(regular, path, value)
-    roots = self._renewed(factors, step.leaves(get(state, ROOTS), ROOTS), values, step)
+    roots = self._renewed(factors, roots, values, step)
     applied = zip(flow, out, roots, strict=True)
     updates = [self._preconditioned(jnp.broadcast_to(result, u.shape), own) for u, result, own in applied]
-    factors, roots = (step.treedef.unflatten(column) for column in (factors, roots))
+    factors, roots = map(step.treedef.unflatten, map(contained_as, kept, (factors, roots)))
     return updates, {"factors": factors, "roots": roots, **gather(self.children, [inner, regular])}
 
   def _gathered(self, u: jax.Array, factors: tuple[Any, ...], values: Any) -> tuple[Any, ...]:

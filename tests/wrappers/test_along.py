@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gradxform.wrappers._along import square_along, times_along
+from gradxform.wrappers._along import as_tuples, contained_as, square_along, times_along
 
 RNG = np.random.default_rng(0)
 
@@ -29,3 +29,13 @@ def test_squares_are_over_all_axes_but_one(float64):
   x = normal(2, 3, 4)
   np.testing.assert_allclose(square_along(x, 1), np.einsum("ijk,ilk->jl", x, x.conj()), atol=1e-13)
   np.testing.assert_allclose(square_along(x, 1, stacked=1), np.einsum("ijk,ijl->ikl", x, x.conj()), atol=1e-13)
+
+
+def test_other_containers_of_what_axes_have_are_tuples_with_holes_inside_and_themselves_outside():
+  def make(shape, value):
+    return tuple(value(n) if n > 1 else optax.MaskedNode() for n in shape)
+
+  kept = [{1: "b", 2: "c"}, ("d", optax.MaskedNode())]
+  tuples = as_tuples(make, [(1, 2, 3), (4, 1)], kept)
+  assert tuples == [(optax.MaskedNode(), "b", "c"), ("d", optax.MaskedNode())]
+  assert contained_as(kept, tuples) == kept
