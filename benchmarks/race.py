@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         race_tasks.digits(steps=20, every=2, data="digits", size=16),
       ]
     else:
-      tasks = [race_tasks.characters(texts, steps=300, every=10), race_tasks.digits(steps=200, every=5)]
+      tasks = [race_tasks.characters(texts, steps=400, every=10), race_tasks.digits(steps=200, every=5)]
     with threadpool_limits(1, user_api="blas"):  # XLA has threads enough
       races = raced(tasks, options.field, options.output)
     for race in races:

@@ -9,15 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gradxform.plotting import _looks
 from gradxform.plotting._style import add_legend_below, number, picture, style_axes
 
 _PANEL = 3.3  # inches
-_SHOWN_FROM = 0.1  # of the steps: losses that AdamW has left by then are above the panel
+_SHOWN_FROM = 0.2  # of the steps: losses that AdamW has left by then are above the panel
 _X = {"step": "step", "time": "time, in steps of AdamW"}
-_FEW, _MANY, _RATIO = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), np.arange(1.0, 10.0, 0.1), 2.0  # where ticks are
 
 
 def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -68,12 +67,13 @@ def draw_panel(axes: Axes, field: dict[str, dict[str, np.ndarray]], x: str) -> N
   lowest = min(np.nanmin(curve["median"]) for curve in field.values())
   highest = adamw["median"][int(_SHOWN_FROM * len(adamw["median"]))]
   axes.set_ylim(lowest / (highest / lowest) ** 0.05, highest)
-  axes.yaxis.set_major_locator(LogLocator(subs=_FEW if highest > _RATIO * lowest else _MANY))
+  axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
   axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
   axes.yaxis.set_minor_formatter(NullFormatter())
   axes.minorticks_off()
   if x == "time":
     axes.set_xscale("log")
+    axes.set_xlim(left=0.8 * min(c[x][np.argmax(c["median"] <= highest)] for c in field.values()))
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -420,6 +420,10 @@ ROWS = {
       adam_weight_decay=0.2,
     ),
   ),
+  "muon of other coefficients and sizes": (
+    gx.muon(warmup, ns_coeffs=(1.9, -1.3, 0.4), consistent_rms=0.2, adam_learning_rate=0.03),
+    contrib.muon(warmup, ns_coeffs=(1.9, -1.3, 0.4), consistent_rms=0.2, adam_learning_rate=0.03),
+  ),
   "in_low_rank": (
     gx.in_low_rank(gx.scale_by_rms(0.9, 1e-3), 2, 4, 0.5, computed_in="float32"),
     contrib.scale_by_galore(2, 4, 0.5, optax.scale_by_rms(0.9, 1e-3)),

@@ -17,23 +17,19 @@ from gradxform.transforms import (
   scale_by_normuon,
   scale_by_shape,
 )
+from gradxform.transforms._orthogonal import Coefficients
 from gradxform.wrappers import as_matrices, in_eigenbasis, route_matrices, scale_by_galore
 from gradxform.wrappers._eigenbasis import adam_of_plain_root
 
 
 @named
 def muon(
-  learning_rate: Hyperparameter,
-  *,
-  ns_steps: int = 5,
-  beta: Hyperparameter = 0.95,
-  eps: Hyperparameter = 1e-8,
-  weight_decay: Hyperparameter = 0.0,
-  adam_b1: Hyperparameter = 0.9,
-  adam_b2: Hyperparameter = 0.999,
-  adam_weight_decay: Hyperparameter = 0.0,
+  learning_rate: Hyperparameter, *, ns_coeffs: Coefficients = "jordan", ns_steps: int = 5, beta: Hyperparameter = 0.95,
+  eps: Hyperparameter = 1e-8, weight_decay: Hyperparameter = 0.0, shape_factor: str = "columns_by_rows",
+  consistent_rms: Hyperparameter | None = None, adam_learning_rate: Hyperparameter | None = None,
+  adam_b1: Hyperparameter = 0.9, adam_b2: Hyperparameter = 0.999, adam_weight_decay: Hyperparameter = 0.0,
   matrix_view: Structure = None,
-):
+):  # fmt: skip
   """Muon: orthogonalized momentum for matrices, Adam with Nesterov's momentum for all else.
 
       p ← p − a · (orthogonalize(m) · √max(1, columns / rows) + λ · p)   for matrices
@@ -42,21 +38,35 @@ def muon(
 
   Args:
     learning_rate: the step a, of all leaves; the norms of the matrices' columns have its size.
-    ns_steps: the number of steps of `newton_schulz`.
+    ns_coeffs: the coefficients of `newton_schulz`: ``jordan``, ``dion``, ``polar_express``, or numbers.
+    ns_steps: its number of steps.
     beta: decay of the momentum of matrices.
     eps: added to the norm of the momentum, and outside of Adam's root.
     weight_decay: λ, of matrices.
+    shape_factor: what stands for √max(1, columns / rows), of `scale_by_shape`: ``rows_by_columns`` for matrices
+      that are multiplied from the right, as torch's weights.
+    consistent_rms: the root mean square of a step of matrices, in the place of that factor: 0.2 is about
+      that of Adam, whose learning rate then suits these too.
+    adam_learning_rate: the step of all else, the same if not given.
     adam_b1: decay of the first moment of all else.
     adam_b2: decay of the second moment of all else.
     adam_weight_decay: the weight decay of all else.
     matrix_view: which leaves are matrices, and how they are seen (see `as_matrices`): ``"flax"``, or patterns by path.
 
   Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; ``optax.contrib.muon``. torch
-  has matrices alone, another momentum and the transposed factor; another rate for all else, other
-  coefficients or factors are `route_matrices` of other transforms.
+  has matrices alone, another momentum and the transposed factor.
   """
-  others = nadamw(learning_rate, b1=adam_b1, b2=adam_b2, eps=eps, weight_decay=adam_weight_decay)
-  return _of_kernels(scale_by_muon("jordan", ns_steps, beta, eps), learning_rate, weight_decay, others, matrix_view)
+  rate = learning_rate if adam_learning_rate is None else adam_learning_rate
+  others = nadamw(rate, b1=adam_b1, b2=adam_b2, eps=eps, weight_decay=adam_weight_decay)
+  core = chain(scale_by_muon(ns_coeffs, ns_steps, beta, eps), _factor(shape_factor, consistent_rms))
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
+
+
+def _factor(shape_factor: str, consistent_rms: Hyperparameter | None):
+  """What orthogonal matrices are scaled by."""
+  if consistent_rms is None:
+    return scale_by_shape(shape_factor)
+  return chain(scale_by_shape("longer_side"), scale(consistent_rms))
 
 
 @named
@@ -86,8 +96,8 @@ def normuon(
   Source: Li et al. 2025, https://arxiv.org/abs/2510.05491, as in the authors' code, whose neurons are rows:
   ``scale_by_normuon(lines="columns")`` and ``scale_by_shape("rows_by_columns")`` are for such matrices.
   """
-  core = scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2)
-  return _of_kernels(core, learning_rate, weight_decay, others, matrix_view)
+  core = chain(scale_by_normuon(ns_steps=ns_steps, beta=beta, b2=b2), scale_by_shape())
+  return of_matrices(core, learning_rate, weight_decay, others, matrix_view)
 
 
 @named
@@ -145,11 +155,6 @@ def of_matrices(
   """An optimizer of matrices by their core, and of all else."""
   rest = adamw(learning_rate, weight_decay=weight_decay) if others is None else others
   return route_matrices(decayed(core, learning_rate, weight_decay), others=rest, matrix_view=matrix_view)
-
-
-def _of_kernels(core: Any, *rest: Any):
-  """One of matrices that are multiplied from the left, where steps should change the outputs equally."""
-  return of_matrices(chain(core, scale_by_shape()), *rest)
 
 
 @named

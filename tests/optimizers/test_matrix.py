@@ -223,3 +223,18 @@ def test_soap_is_the_authors_loop(shape, decay, float64):
       own = iter(jax.tree.leaves(state["in_eigenbasis"]["basis"]))
       reference.begin(g, [next(own) if has else None for has in reference.has_basis])
     np.testing.assert_allclose(params, reference.p, rtol=0, atol=1e-10)
+
+
+def test_the_coefficients_and_the_shape_factor_of_muon_may_be_others(float64):
+  w = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4)))
+
+  def moved(params, **options):
+    optimizer = gx.muon(1.0, ns_coeffs="polar_express", ns_steps=8, **options)
+    return optimizer.update({"w": params}, optimizer.init({"w": params}), {"w": params})[0]["w"]
+
+  nearest = lambda x: -np.linalg.svd(x, full_matrices=False)[0] @ np.linalg.svd(x, full_matrices=False)[2]
+  np.testing.assert_allclose(moved(w), np.sqrt(2) * nearest(w), atol=1e-6)
+  np.testing.assert_allclose(moved(w, shape_factor="rows_by_columns"), nearest(w), atol=1e-6)
+  np.testing.assert_allclose(moved(w.T, shape_factor="rows_by_columns"), np.sqrt(2) * nearest(w.T), atol=1e-6)
+  step = moved(w, consistent_rms=0.2)
+  np.testing.assert_allclose(np.sqrt(np.mean(step**2)), 0.2, rtol=1e-6)
