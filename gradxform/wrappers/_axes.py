@@ -34,6 +34,11 @@ class View:
   order: tuple[int, ...]
   matrices: tuple[int, ...]
 
+  @classmethod
+  def in_a_row(cls, shape: tuple[int, ...]) -> "View | None":
+    """All elements of an array as one vector; `None` for what is one, or a number."""
+    return cls(shape, shape, tuple(range(len(shape))), (math.prod(shape),)) if len(shape) > 1 else None
+
   def of(self, array: jax.Array) -> jax.Array:
     """The matrices of an array, or of what can be spread over it."""
     return jnp.broadcast_to(array, self.shape).reshape(self.cut).transpose(self.order).reshape(self.matrices)

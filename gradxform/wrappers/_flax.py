@@ -47,13 +47,13 @@ _BY_OUTPUT = AxisPattern("... i o -> ... o i")
 
 
 def blocks_of_flax(path: str, shape: Sequence[int]) -> AxisPattern | None:
-  """The view of a parameter as matrices whose rows are its blocks; `None` where it is one block, or a stack of such."""
+  """The view of a parameter as matrices whose rows are its blocks; `None` where it is one block."""
   layer, name = _names(path)
   if is_bias(path, None):
     return _EACH if shape else None
-  if len(shape) < 2 or name == "scale":
+  if len(shape) < 2:
     return None
-  if name.endswith("embedding"):
+  if name == "scale" or name.endswith("embedding"):
     return _STACK
   if len(shape) == 2:
     return _BY_OUTPUT

@@ -50,7 +50,7 @@ class Views:
     given = self.patterns[index]
     pattern = given if given is None or isinstance(given, AxisPattern) else given(path, shape)
     if pattern is None:
-      return False, None
+      return False, View.in_a_row(tuple(shape))
     try:
       return True, pattern.fitted(path, shape)
     except ValueError as error:
@@ -177,8 +177,8 @@ def as_matrices(inner: Any, matrix_view: Structure = FLAX):
       those of the matrices, as einops does: ``"d n h -> d (n h)"`` merges heads, ``"d (3 h) -> 3 d h"``
       makes three matrices of one fused projection, a number being the length of an axis (of an axis
       with a name, ``n=8``), and ``...`` is any number of axes. ``"flax"`` stands for the views of
-      Flax's layers; ``None`` for what is no matrix, and is seen as it is. So is what has no pattern.
-      ``"flax"`` alone is ``{"*": "flax"}``.
+      Flax's layers; ``None`` for what is no matrix, whose elements are seen as one vector. What has no
+      pattern is seen as it is. ``"flax"`` alone is ``{"*": "flax"}``.
 
   Of Flax's kernels, attention's ``query``, ``key``, ``value`` are ``... d n h -> ... d (n h)``, its ``out``
   is ``... n h d -> ... (n h) d``. Others with four axes or more, or with three in a layer that is

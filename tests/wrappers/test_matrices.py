@@ -70,6 +70,22 @@ def test_a_pattern_goes_before_the_views_of_flax_and_none_takes_a_leaf_away():
   assert seen(params, {"head/*": None}) == {"qkv/kernel": (4, 6), "w": (2, 2)}
 
 
+def test_what_is_no_matrix_is_seen_as_a_vector_where_nothing_else_takes_it(float64):
+  params = {"table": {"embedding": jnp.ones((9, 4))}, "query": {"bias": jnp.ones((2, 3))}, "w": jnp.ones((4, 5))}
+  grads = jax.tree.map(lambda p: p * jnp.arange(1.0, 1 + p.size).reshape(p.shape), params)
+  plain = gx.adam(0.1, b1=0.95, b2=0.95)  # that SOAP is for vectors, but for where eps stands
+  for views in ("flax", {"*embedding": None, "query/*": None}):
+    optimizer = gx.soap(0.1, weight_decay=0.0, eps=0.0, matrix_view=views)
+    state = optimizer.init(params)
+    bases = {leaf.shape for leaf in jax.tree.leaves(state) if leaf.ndim == 2 and leaf.shape[0] == leaf.shape[1]}
+    assert bases == {(4, 4), (5, 5)}
+    _, state = optimizer.step(grads, state, params)  # sets up bases
+    stepped, _ = optimizer.step(grads, state, params)
+    wanted, _ = plain.step(grads, plain.init(params), params)
+    np.testing.assert_allclose(stepped["table"]["embedding"], wanted["table"]["embedding"], rtol=1e-7)
+    np.testing.assert_allclose(stepped["query"]["bias"], wanted["query"]["bias"], rtol=1e-7)
+
+
 SHAPES = {"query": (4, 2, 3), "out": (2, 3, 4), "conv": (2, 2, 3, 5), "stack": (3, 4, 2), "w": (4, 5), "b": (4,)}
 VIEWS = {
   "query": "d n h -> d (n h)",
