@@ -206,6 +206,8 @@ def soap(
       p ← p − a · u;   p ← p − a · λ · p,   u = scale_by_soap(g)
 
   The first call only sets the bases up: no parameter changes, and schedules count from the second.
+  A gradient that is the same at the second, as that of a whole data set is, is diagonal in its own bases but
+  for rounding, and of that too Adam makes whole steps while eps is smaller.
 
   Args:
     learning_rate: the step a.
