@@ -556,7 +556,8 @@ def test_decay_schedules_keep_the_running_product(float64):
 NO_TRANSFORM_IN_OPTAX = {"bias_correction"}  # `optax.bias_correction` divides a tree: another thing
 
 
-BESIDE_OPTAXS = {"centralize": {"axis"}}  # of which the default is what Optax does
+# Of which the default is what Optax does.
+BESIDE_OPTAXS = {"centralize": {"axis"}, "galore": {"matrix_view"}, "muon": {"matrix_view", "shape_factor"}}
 
 
 def test_argument_names_are_a_subset_of_optaxs():

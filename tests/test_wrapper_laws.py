@@ -29,7 +29,7 @@ REFUSED = {
   (outer, name): message
   for outer, message in IN_COORDINATES.items()
   for name, wrap in WRAPPERS.items()
-  if "param" in wrap(gx.adam(0.1)).part.reads or (name == "split_real_and_imaginary" and outer != "in_low_rank")
+  if "param" in wrap(gx.adam(0.1)).part.reads or (name == "split_real_and_imaginary" and outer in IN_EIGENBASIS)
 }
 
 NAMES = list(WRAPPERS)
