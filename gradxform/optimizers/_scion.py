@@ -57,8 +57,6 @@ def scion(
   orthogonalizes in bfloat16, has kernels transposed, shares its embeddings with the last layer, and sees those of
   convolutions as matrices of outputs, divided by their area.
   """
-  check_positive("scion", radius=radius, last_radius=last_radius)
-  _check_selectors("scion", last=last or is_head, embeddings=embeddings or is_embedding)
   oracle = _oracle_by_layer(radius, last_radius, last or is_head, embeddings or is_embedding, matrix_view)
   rest = add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)
   return chain(scale_by_momentum(beta), oracle, *rest)
@@ -72,6 +70,8 @@ def _check_selectors(transform: str, **arguments: Any) -> None:
 
 def _oracle_by_layer(radius: Any, last_radius: Any, last: Any, embeddings: Any, matrix_view: Any):
   """The point of the ball of each layer that is farthest along its momentum."""
+  check_positive("scion", radius=radius, last_radius=last_radius)
+  _check_selectors("scion", last=last, embeddings=embeddings)
   spectral = chain(orthogonalize(eps=1e-7), scale_by_shape("columns_to_rows"), scale(radius))
   of_unit_rms = divide(identity(), by=chain(mean_of_squares(), root(eps=1e-8)))
   return partition(
