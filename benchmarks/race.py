@@ -91,14 +91,12 @@ class Result(NamedTuple):
     rates: the learning rates that were tried, rising.
     scores: the last loss with each of them; infinite where it diverged.
     curves: the validation losses of the seeds, ``[seeds, steps / every]``.
-    step: seconds of a step.
-    ratio: of AdamW's step, by turns, with quartiles.
+    ratio: of its step's seconds to AdamW's, by turns, with quartiles.
   """
 
   rates: list[float]
   scores: list[float]
   curves: np.ndarray
-  step: float
   ratio: tuple[float, float, float]
 
   @property
@@ -116,6 +114,7 @@ class Race:
     self.keys = {seed: jax.random.split(jax.random.key(seed)) for seed in (TUNING_SEED, *SEEDS)}
     self.initial = {seed: task.start(keys[0]) for seed, keys in self.keys.items()}
     self.adamw: Run | None = None
+    self.adamw_steps: list[float] = []  # seconds, of all timings
     self.results: dict[str, Result] = {}
 
   def enter(self, name: str, competitor: race_field.Competitor) -> None:
@@ -128,7 +127,7 @@ class Race:
     best = rates[int(np.argmin(scores))]
     curves = losses([best] * len(SEEDS), SEEDS)
     self.adamw = self.adamw or one
-    self.results[name] = Result(rates, scores, curves, *self._timed(one, best))
+    self.results[name] = Result(rates, scores, curves, self._timed(one, best))
 
   def _losses(self, one: Run, many: Run, rates: Sequence[float], seeds: Sequence[int]) -> np.ndarray:
     """The validation losses with each of these pairs."""
@@ -161,14 +160,14 @@ class Race:
       found |= scored(range(high + 1, high + 1 + MORE) if best == high else range(low - MORE, low))
     return [middle * FACTOR**power for power in sorted(found)], [found[power] for power in sorted(found)]
 
-  def _timed(self, one: Run, rate: float) -> tuple[float, tuple[float, float, float]]:
-    """Seconds of a step, and their ratio to AdamW's, by turns."""
+  def _timed(self, one: Run, rate: float) -> tuple[float, float, float]:
+    """The ratio of a step's seconds to those of AdamW's, by turns, with quartiles."""
     measurements = max(1, min(self.all, TIMED // self.task.every))
     given = rate, self.keys[SEEDS[0]][1], self.initial[SEEDS[0]], measurements, False
     own, adamw = harness.by_turns([functools.partial(run, *given) for run in (one, self.adamw or one)], ROUNDS)
     self.bar.update()
-    ratio = (1.0, 1.0, 1.0) if one is self.adamw else harness.ratio(own, adamw)
-    return float(np.median(own)) / (measurements * self.task.every), ratio
+    self.adamw_steps.extend(seconds / (measurements * self.task.every) for seconds in adamw)
+    return (1.0, 1.0, 1.0) if one is self.adamw else harness.ratio(own, adamw)
 
   @property
   def target(self) -> float:
@@ -181,6 +180,7 @@ class Race:
     steps, adamw_steps = self.steps_to_target(result), self.steps_to_target(adamw)
     middle, last = float(np.median(steps)), result.curves[:, -1]
     ratio, low, high = result.ratio
+    seconds = middle * ratio * float(np.median(self.adamw_steps))
     inner = 0 < result.best < len(result.rates) - 1
     return {
       "task": self.task.name,
@@ -193,7 +193,7 @@ class Race:
       "steps_to_target": counted(middle),
       "fewest": counted(steps.min()),
       "most": counted(steps.max()),
-      "seconds_to_target": f"{middle * result.step:.3g}" if np.isfinite(middle) else NEVER,
+      "seconds_to_target": f"{seconds:.3g}" if np.isfinite(middle) else NEVER,
       "time/adamw": f"{middle / np.median(adamw_steps) * ratio:.2f}" if np.isfinite(middle) else NEVER,
       "step/adamw": ratio,
       "step_low": low,
@@ -233,15 +233,15 @@ def counted(steps: float) -> str:
 def raced(
   tasks: Sequence[race_tasks.Task], field: dict[str, race_field.Competitor], output: pathlib.Path
 ) -> list[Race]:
-  """All races, whose rows and curves are written as they come."""
+  """All races, whose curves are written as they come, and the rows of each when it has ended."""
   races = []
   with tqdm(total=len(tasks) * len(field) * (RATES + len(SEEDS) + 1), unit="run", dynamic_ncols=True) as bar:
     for task in tasks:
       races.append(Race(task, bar))
       for name, competitor in field.items():
         races[-1].enter(name, competitor)
-        harness.keep("race", [races[-1].row(name)], output)
         race_picture.write(output / CURVES, [row for race in races for row in race.curves()])
+      harness.keep("race", list(map(races[-1].row, field)), output)
   return races
 
 

@@ -101,9 +101,10 @@ def judged(curves):
   task = race_tasks.Task("made up", lambda key: (), None, None, None, (), steps=10, every=2)
   made = race.Race(task, Bar())
   adamw = np.tile([5.0, 4.0, 3.0, 2.0, 1.0], (5, 1))
+  made.adamw_steps = [0.4, 0.5, 9.0]
   made.results = {
-    "adamw": race.Result([1.0, 2.0, 4.0], [3.0, 1.0, 2.0], adamw, 0.5, (1.0, 1.0, 1.0)),
-    "other": race.Result([1.0, 2.0, 4.0], [3.0, 2.0, 1.0], np.array(curves), 1.0, (2.0, 1.9, 2.1)),
+    "adamw": race.Result([1.0, 2.0, 4.0], [3.0, 1.0, 2.0], adamw, (1.0, 1.0, 1.0)),
+    "other": race.Result([1.0, 2.0, 4.0], [3.0, 2.0, 1.0], np.array(curves), (2.0, 1.9, 2.1)),
   }
   return made, made.row("other")
 
