@@ -29,8 +29,9 @@ and rewrite (introspect.py), `layout` describes the state (layouts.py), `average
 `evaluation_params` read the parameters that it holds (views.py), `check` what guards have skipped
 (health.py), `metrics` and `watch` what a `monitor` has measured, and `set_hyperparameters` sets what is
 `adjustable` (telemetry.py); `minimize` runs an optimizer until the gradient is small (minimization.py).
-Leaves are selected by paths and shapes (selection.py). `gradxform.compat.optax` and
-`gradxform.compat.torch` are those libraries' namespaces, as expressions of ours (compat/).
+Leaves are selected by paths and shapes (selection.py), and which axes of one make a matrix is said by
+path (`as_matrices`; matrices of one shape are computed as one stack, stacks.py). `gradxform.compat.optax`
+and `gradxform.compat.torch` are those libraries' namespaces, as expressions of ours (compat/).
 """
 
 from gradxform.combinators import *

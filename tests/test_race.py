@@ -182,3 +182,13 @@ def test_an_unknown_optimizer_is_refused_with_those_there_are(capsys):
   with pytest.raises(SystemExit):
     race.parse(["--optimizers", "adamw,adem"])
   assert "adem; there are adamw, muon" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_elsewhere_than_on_a_cpu_the_runs_of_a_sweep_are_mapped_with_the_same_losses(name, monkeypatch):
+  made = race.Race(race_tasks.digits(steps=6, every=2, data="digits", size=8), Bar())
+  run = race.runner(made.task, race_field.FIELD[name])
+  one, many = jax.jit(run), jax.jit(jax.vmap(run, in_axes=(0, 0, 0, None, None)))
+  apart = made._losses(one, many, [1e-3, 1e-2], [0, 3])
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  np.testing.assert_allclose(made._losses(one, many, [1e-3, 1e-2], [0, 3]), apart, rtol=1e-4)

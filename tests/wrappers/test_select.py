@@ -3,6 +3,7 @@
 import functools
 import re
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,7 +170,6 @@ def test_steps_that_know_of_sharpness_see_the_objective_of_their_own_leaves(shar
 
 
 def test_parameters_of_flax_are_selected_as_they_are_printed():
-  linen = pytest.importorskip("flax.linen")
   model = linen.Sequential([linen.Dense(3), linen.LayerNorm(), linen.Dense(2)])
   params = jax.jit(model.init)(jax.random.key(0), jnp.ones(4))
   decay = gx.masked(gx.add_decayed_weights(0.5), where=gx.all_of("params/*", gx.at_least_2d))
